@@ -1,0 +1,1 @@
+"""What dlx promises about speed and memory, measured: ``python -m benchmarks``."""

@@ -1,0 +1,65 @@
+"""``python -m benchmarks``: take the figures and print them beside what was promised."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import data, machine
+from benchmarks.duel import ContenderFailedError
+from benchmarks.measures import Setup, checkpoints, memory, recording, startup, steps
+from benchmarks.report import Figure, markdown
+
+MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
+    "steps": steps.measure,
+    "recording": recording.measure,
+    "checkpoints": checkpoints.measure,
+    "startup": startup.measure,
+    "memory": memory.measure,
+}
+
+
+def main() -> int:
+    """0 if every promise that was looked at is kept, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("only", nargs="*", metavar="MEASURE", help=f"which: {', '.join(MEASURES)} (default: all)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns that each contender gets (default: 7)")
+    parser.add_argument("--synthetic", action="store_true", help="noise of MNIST's shape, even where MNIST is there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    given = parser.parse_args()
+    if unknown := [name for name in given.only if name not in MEASURES]:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+
+    synthetic = given.synthetic or not data.present()
+    images = "noise of MNIST's shape (MNIST is not here: DLX_DATA names its folder)" if synthetic else "MNIST"
+    about = f"{machine.hardware()}; {machine.versions()}; {images}; {given.rounds} rounds"
+    _tell(f"{about}; {machine.load()} at the start")
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="dlx-benchmarks-") as scratch:
+        setup = Setup(given.rounds, synthetic, Path(scratch), _tell)
+        for name in given.only or MEASURES:
+            try:
+                figures += MEASURES[name](setup)
+            except ContenderFailedError as error:
+                _tell(f"{name}: a contender failed:\n{error}")
+                return 1
+    table = markdown(figures)
+    print(f"\n{about}\n\n{table}")
+    if given.markdown:
+        given.markdown.write_text(f"{about}\n\n{table}\n", encoding="utf-8")
+    if given.json:
+        content = {"about": about, "figures": [figure.plain() for figure in figures]}
+        given.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return int(any(figure.met is False for figure in figures))
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+sys.exit(main())

@@ -1,0 +1,111 @@
+"""A real trial, as ``dlx run`` trains it, held between two epochs until the next round is asked for.
+
+What is measured is therefore all that a user waits for: steps in chunks, the rows of the
+tables, probes, evaluation, checkpoints.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders.channel import Channel, task
+
+
+class Rounds:
+    """An observer of the trial that times its epochs and, between rounds, does not return.
+
+    The end of the last chunk and the end of the epoch divide an epoch into its steps and
+    what follows them.
+    """
+
+    def __init__(self, channel: Channel, epochs: int, results: Path, stop: Any) -> None:
+        self._channel, self._epochs, self._results, self._stop = channel, epochs, results, stop
+        self._steps_took: list[float] = []
+        self._rest_took: list[float] = []
+        self._kept: list[float] = []
+        self._accuracy: float | None = None
+        self._left = 0
+        self._asked = self._stepped = 0.0
+
+    def __call__(self, event: Any) -> None:
+        from dlx.events import EpochEnded, StepsDone
+
+        if isinstance(event, StepsDone) and event.step == event.steps:
+            self._stepped = time.perf_counter()
+            self._steps_took.append((self._stepped - self._asked) / event.steps)
+        elif isinstance(event, EpochEnded):
+            now = time.perf_counter()
+            if event.epoch:
+                self._rest_took.append(now - self._stepped)
+                self._accuracy = event.metrics["train_accuracy"]
+                self._left -= 1
+            self._asked = now
+            if self._left <= 0:
+                self._hold(event.epoch)
+
+    def keeping(self, keep: Any) -> Any:
+        """``keep`` of a keeper, its seconds noted."""
+
+        def timed(keeper: Any) -> None:
+            began = time.perf_counter()
+            keep(keeper)
+            self._kept.append(time.perf_counter() - began)
+
+        return timed
+
+    def _hold(self, epoch: int) -> None:
+        if not epoch:
+            self._channel.say({})
+        else:
+            steps, rest = self._steps_took, self._rest_took
+            self._channel.say({
+                "seconds": sum(steps) / len(steps), "rest": sum(rest) / len(rest), "kept": self._kept,
+                "accuracy": self._accuracy, "norms": self._norms(epoch),
+            })  # fmt: skip
+        if not self._channel.wait():
+            self._stop.request("the benchmark is over", 143)
+        self._left, self._steps_took, self._rest_took, self._kept = self._epochs, [], [], []
+        self._asked = time.perf_counter()
+
+    def _norms(self, epoch: int) -> list[float]:
+        """The recorded norms over the epoch's steps, kernel and bias of each layer in turn."""
+        (place,) = self._results.glob("*/trials/*")
+        table = place / "gradients.csv"
+        if not table.exists():
+            return []
+        with table.open(encoding="utf-8", newline="") as file:
+            return [
+                float(row["grad_norm"])
+                for row in csv.DictReader(file)
+                if row["epoch"] == str(epoch) and row["source"] == "train" and row["parameter"] != "all"
+            ]
+
+
+def main() -> None:
+    channel, asked = Channel(), task()
+    from dlx import keeper, schedule
+    from dlx.interruption import Stop
+    from dlx.spec import load_text
+    from dlx.training import loop
+
+    if asked["synthetic"]:
+        from benchmarks import data
+
+        data.replace_mnist()
+    if asked.get("one_call"):
+        loop.CHUNK_SECONDS = 1e9
+    stop, results = Stop(), Path(asked["results"])
+    rounds = Rounds(channel, asked["epochs"], results, stop)
+    keeper.TrialKeeper.keep = rounds.keeping(keeper.TrialKeeper.keep)  # type: ignore[method-assign]
+    experiment = load_text(asked["spec"], name="benchmark")
+    outcome = schedule.run(experiment, schedule.Options(results=results), rounds, stop)
+    for ending in outcome.endings:
+        if ending.status.state != "interrupted":
+            raise SystemExit(f"the trial ended as {ending.status.state}: {ending.status.reason}")
+
+
+if __name__ == "__main__":
+    main()

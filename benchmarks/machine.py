@@ -1,0 +1,46 @@
+"""On what the figures were taken, in words."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("tensorflow", "keras", "jax", "numpy")
+
+
+def hardware() -> str:
+    """Cores, memory, operating system; no names of machines."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpu = "a GPU" if Path("/dev/nvidia0").exists() else "no GPU"
+    parts = [f"{cores} cores ({platform.machine()}{_processor()})", gpu]
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        parts.append(f"{memory:.0f} GB memory")
+    return ", ".join([*parts, platform.system()])
+
+
+def versions() -> str:
+    """Python and the packages that matter."""
+    found = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            found.append(f"no {package}")
+    return ", ".join(found)
+
+
+def load() -> str:
+    """How busy the machine is, where it says so: figures taken on a busy one are worth less."""
+    return f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f", {names[0]}" if names else ""

@@ -1,0 +1,60 @@
+"""One module per promise; each has ``measure(setup) -> figures``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all measurements share: rounds to take, whether MNIST is noise, a scratch folder, who is told."""
+
+    rounds: int
+    synthetic: bool
+    scratch: Path
+    tell: Callable[[str], None]
+
+    def trial(self, name: str, *, network: str, batch_size: int, epochs: int, probes: str, **more: Any) -> tuple[str, dict[str, Any]]:
+        """A dlx contender: module and task. ``epochs`` per round; ``checkpoint`` as in a spec."""
+        spec = "\n".join([
+            f"dataset: {data.YAML}",
+            f"model: {MODELS.get(network) or _mlp(network)}",
+            "training:",
+            f"  optimizer: {OPTIMIZERS.get(network, '{name: sgd, learning_rate: 0.1}')}",
+            f"  batch_size: {batch_size}",
+            "  epochs: 100000",
+            *([f"  checkpoint: {more.pop('checkpoint')}"] if "checkpoint" in more else []),
+            f"probes: {probes}",
+            "seeds: [1]",
+        ])  # fmt: skip
+        results = self.scratch / name
+        return "dlx_trial", {"spec": spec, "results": str(results), "epochs": epochs, "synthetic": self.synthetic, **more}
+
+    def fit(self, *, network: str, batch_size: int, epochs: int) -> tuple[str, dict[str, Any]]:
+        """Plain Keras."""
+        return "keras_fit", {"network": network, "batch_size": batch_size, "epochs": epochs, "synthetic": self.synthetic}
+
+    def jax(self, *, network: str, batch_size: int, epochs: int) -> tuple[str, dict[str, Any]]:
+        """A loop written by hand."""
+        task = {"network": network, "batch_size": batch_size, "epochs": epochs, "synthetic": self.synthetic, "seed": 1}
+        return "jax_scan", task
+
+
+NOTHING = "{gradients: null, activations: null}"
+STEPS = "{gradients: {sources: [train]}, activations: null}"
+EVERYTHING = "{gradients: {sources: [probe, train]}, activations: {}}"
+"""Probes: none; the norms of every step's gradient; these and, each epoch, those and the activations of a sample."""
+
+MODELS = {"lenet5": "{name: lenet5, variant: modern}"}
+OPTIMIZERS = {"lenet5": "{name: adam, learning_rate: 0.001}"}
+
+
+def _mlp(hidden: str) -> str:
+    units = ", ".join(hidden.split("-"))
+    start = "{kernel: scaled_normal, bias: zeros}"
+    return f"{{name: mlp, hidden: [{units}], activation: sigmoid, initializer: {start}}}"

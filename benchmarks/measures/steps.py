@@ -1,0 +1,69 @@
+"""Step rate: against ``fit`` without any recording, and against a JAX loop that accumulates the same norms."""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+
+from benchmarks.duel import Rounds, ratio, take_turns
+from benchmarks.measures import STEPS, Setup
+from benchmarks.report import Figure, microseconds
+
+GROUP = "step rate"
+SMALLEST, DEEP, LENET5 = "30-30", "30-30-30-30", "lenet5"
+
+
+class DisagreementError(Exception):
+    """Two contenders that should compute the same do not."""
+
+
+def measure(setup: Setup) -> list[Figure]:
+    """Seconds per step with the norms of every step on record, compilation excluded."""
+    return [
+        *_compare(setup, SMALLEST, 10, 10.0, epochs=(4, 1, 4), scan_target=1.7),
+        *_compare(setup, DEEP, 128, 4.0, epochs=(20, 2, 20)),
+        *_compare(setup, LENET5, 128, 1.3, epochs=(1, 1, 0)),
+    ]
+
+
+def _compare(
+    setup: Setup, network: str, batch_size: int, fit_target: float, *, epochs: tuple[int, int, int], scan_target: float | None = None
+) -> list[Figure]:
+    """``epochs`` per round: of dlx, of fit, of the scan (0: none)."""
+    what = f"{_title(network)}, batch {batch_size}"
+    setup.tell(what)
+    contenders = {
+        "dlx": setup.trial(f"steps-{network}", network=network, batch_size=batch_size, epochs=epochs[0], probes=STEPS),
+        "fit": setup.fit(network=network, batch_size=batch_size, epochs=epochs[1]),
+    }
+    if epochs[2] and find_spec("jax") is not None:
+        contenders["scan"] = setup.jax(network=network, batch_size=batch_size, epochs=epochs[2])
+    heard = take_turns(contenders, setup.rounds, setup.tell)
+    dlx, fit = heard["dlx"], heard["fit"]
+    figures = [_faster(what, dlx, fit, fit_target)]
+    if scan := heard.get("scan"):
+        if batch_size == 10:  # the scan leaves out an incomplete last batch, and 128 is no divisor of 50,000
+            _agree(dlx, scan)
+        figures.append(_slower(what, dlx, scan, scan_target))
+    return figures
+
+
+def _faster(what: str, dlx: Rounds, fit: Rounds, target: float) -> Figure:
+    times = microseconds(dlx.median()), f"Keras fit, nothing recorded: {microseconds(fit.median())}"
+    return Figure(GROUP, f"{what}: step rate over fit's", *times, ratio(fit, dlx), "×", "≥", target)
+
+
+def _slower(what: str, dlx: Rounds, scan: Rounds, target: float | None) -> Figure:
+    times = microseconds(dlx.median()), f"JAX scan, same norms: {microseconds(scan.median())}"
+    return Figure(GROUP, f"{what}: time of a step over JAX's", *times, ratio(dlx, scan), "×", "≤" if target else None, target)
+
+
+def _agree(dlx: Rounds, scan: Rounds) -> None:
+    """Both started from the same weights and saw the same batches."""
+    pairs = list(zip(dlx.first["norms"], scan.first["norms"], strict=True))
+    if not all(math.isclose(ours, theirs, rel_tol=1e-3) for ours, theirs in pairs):
+        raise DisagreementError(f"gradient norms of dlx and JAX differ: {pairs}")
+
+
+def _title(network: str) -> str:
+    return "LeNet-5" if network == LENET5 else f"784-{network}-10"

@@ -1,0 +1,60 @@
+"""``dlx check``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlx.cli.options import DataDir, Json, Sets, Specs
+
+if TYPE_CHECKING:
+    from dlx.datasets import Places
+    from dlx.spec import Experiment
+
+
+def check(specs: Specs, sets: Sets = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Validate specs and say what they would run.
+
+    Every mistake is reported at once, as FILE:LINE:COLUMN: PATH: what is wrong, with exit code 2. Data sets that are
+    not here but can be downloaded are a note. Nothing is created and nothing is imported that trains.
+
+    Example: dlx check experiments/quickstart.yaml
+    """
+    from dlx.cli.loading import load_all
+    from dlx.cli.progress import counted
+    from dlx.datasets import Places
+
+    places = Places.here(data_dir, download=False)
+    experiments = load_all(specs, sets or [])
+    if as_json:
+        import json
+
+        checked = [
+            {
+                "file": str(path),
+                "name": experiment.name,
+                "trials": [
+                    {"id": trial.id, "seed": trial.seed.plain(), "parameters": dict(trial.parameters)}
+                    for trial in experiment.trials
+                ],
+                "notes": notes(experiment, places),
+            }
+            for path, experiment in experiments
+        ]
+        print(json.dumps({"schema": "dlx.check/1", "specs": checked}, ensure_ascii=False))
+        return
+    for path, experiment in experiments:
+        settings = {repr(sorted(trial.parameters.items())) for trial in experiment.trials}
+        of = f" of {counted(len(settings), 'setting')}" if 1 < len(settings) < len(experiment.trials) else ""
+        print(f"{path}: {experiment.name}: {counted(len(experiment.trials), 'trial')}{of}")
+        for note in notes(experiment, places):
+            print(f"  note: {note}")
+
+
+def notes(experiment: Experiment, places: Places) -> list[str]:
+    """What is no mistake, but good to know before the experiment runs."""
+    found = list(experiment.notes)
+    datasets = {trial.setting.dataset.name: trial.setting.dataset for trial in experiment.trials}
+    for name, dataset in datasets.items():
+        if dataset.download_bytes() and dataset.find(places) is None:
+            found.append(f"{name} is not here; the first run downloads {dataset.download_bytes() / 1e6:.0f} MB")
+    return found

@@ -1,0 +1,45 @@
+"""What a command line names, before anything is started: specs, and the data that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlx.errors import Problem, SpecError
+
+if TYPE_CHECKING:
+    from dlx.spec import Experiment, Trial
+
+
+def load_all(paths: Sequence[Path], sets: Sequence[str], seeds: str | None = None) -> list[tuple[Path, Experiment]]:
+    """Each spec with its experiment; raises one :class:`~dlx.errors.SpecError` for all that is wrong with any."""
+    from dlx.spec import load
+
+    loaded: list[tuple[Path, Experiment]] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            loaded.append((path, load(path, sets, seeds=seeds)))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return loaded
+
+
+def fetch_absent(trials: Iterable[Trial], data_dir: Path | None, *, quiet: bool) -> None:
+    """Download the data sets that trials need and that are nowhere to be found.
+
+    Raises :class:`~dlx.errors.DataError` where that fails: before anything is created, and
+    with all of a terminal for the progress of the download.
+    """
+    import sys
+
+    from dlx.cli.datasets import progress_lines
+    from dlx.datasets import Places
+
+    places = Places.here(data_dir, progress=None if quiet else progress_lines(sys.stderr))
+    for dataset in {trial.setting.dataset.name: trial.setting.dataset for trial in trials}.values():
+        if dataset.download_bytes() and dataset.find(places) is None:
+            dataset.fetch(places)

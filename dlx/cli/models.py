@@ -1,0 +1,91 @@
+"""``dlx models``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlx.cli.options import Json
+
+if TYPE_CHECKING:
+    from dlx.models import ModelSpec
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Tell all about this one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models, or show one with its parameters.
+
+    Models of other packages (entry point group dlx.models) are listed with the package they come from.
+
+    Example: dlx models lenet5
+    """
+    import json
+
+    from dlx.activations import names
+    from dlx.cli.parameters import parameters
+    from dlx.initializers import signatures
+    from dlx.models import registry
+
+    if name is None:
+        found = [describe(member, registry.get(member)) for member in registry.names()]
+        if as_json:
+            print(json.dumps({"schema": "dlx.models/1", "models": found}, ensure_ascii=False))
+        else:
+            print("\n".join(_listing(found)))
+        return
+    spec = registry.get(name)
+    settings = parameters(spec)
+    about = {**describe(name, spec), "description": _paragraph(spec)}
+    if as_json:
+        model = {**about, "parameters": [parameter.as_dict() for parameter in settings]}
+        known = {"activations": names(), "initializers": signatures()}
+        print(json.dumps({"schema": "dlx.models/1", "model": model, **known}, ensure_ascii=False))
+    else:
+        lines = [line for parameter in settings for line in parameter.lines()]
+        words = {word for parameter in settings for word in parameter.type.split(" | ")}
+        listed = {"Activations": names() if "activation" in words else []}
+        listed["Initializers"] = signatures() if "initializer" in words else []
+        print("\n".join(_in_full(about, lines, listed)))
+
+
+def describe(name: str, spec: type[ModelSpec]) -> dict[str, Any]:
+    """A model in one line each: what it is, the paper, the package that brings it."""
+    return {"name": name, "summary": spec.summary, "source": spec.source, "package": _package(spec)}
+
+
+def _package(spec: type[ModelSpec]) -> str:
+    """The distribution that a class was installed with; its module where it was not installed."""
+    top = spec.__module__.partition(".")[0]
+    if top == "dlx":
+        return "dlx"
+    from importlib.metadata import packages_distributions
+
+    return ", ".join(packages_distributions().get(top, [top]))
+
+
+def _paragraph(spec: type[ModelSpec]) -> str:
+    import inspect
+
+    return inspect.cleandoc(spec.__doc__ or "").replace("``", "")
+
+
+def _listing(found: list[dict[str, Any]]) -> list[str]:
+    width = max(len(one["name"]) for one in found)
+    lines = []
+    for one in found:
+        origin = "" if one["package"] == "dlx" else f" (from {one['package']})"
+        lines += [f"{one['name']:<{width}}  {one['summary']}{origin}", f"{'':<{width}}  {one['source']}"]
+    return lines
+
+
+def _in_full(one: dict[str, Any], parameters: list[str], listed: dict[str, list[str]]) -> list[str]:
+    import textwrap
+
+    lines = [f"{one['name']}: {one['summary']}", one["source"], "", one["description"], "", "Parameters", *parameters]
+    for title, words in listed.items():
+        if words:
+            lines += ["", title, *(f"  {line}" for line in textwrap.wrap(", ".join(words), 96, break_on_hyphens=False))]
+    return lines

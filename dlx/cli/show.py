@@ -1,0 +1,189 @@
+"""``dlx show``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlx.cli.options import Json, Sets
+
+if TYPE_CHECKING:
+    from dlx.models import ModelSpec
+    from dlx.network import LayerRow, Network
+
+DEFAULT_INPUT = "28x28x1"
+DEFAULT_OUTPUTS = 10
+
+
+def show(
+    target: Annotated[str, typer.Argument(metavar="SPEC|MODEL", help="A YAML spec, or the name of a model.")],
+    sets: Sets = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="SHAPE", help=f"Input of a model, such as {DEFAULT_INPUT} (the default) or 64."
+        ),
+    ] = None,
+    outputs: Annotated[
+        int | None,
+        typer.Option("--outputs", metavar="N", help=f"Outputs of a model (default {DEFAULT_OUTPUTS}).", min=1),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a network layer by layer, before any training.
+
+    Output shapes, parameters, multiply-adds (one for each product of a convolution or dense layer, padding included)
+    and receptive fields (the pixels of the input that a unit can see). Of a sweep, each network that differs.
+
+    Example: dlx show cnn --input 32x32x1 --set model.dense=[64]
+    """
+    from dlx.errors import UsageError
+
+    if _is_file(target):
+        if input_shape is not None or outputs is not None:
+            raise UsageError("--input and --outputs are for models; a spec's come from its dataset")
+        shown = of_spec(Path(target), sets or [])
+    else:
+        shape = parse_shape(DEFAULT_INPUT if input_shape is None else input_shape)
+        shown = [of_model(target, sets or [], shape, DEFAULT_OUTPUTS if outputs is None else outputs)]
+    if as_json:
+        import json
+
+        networks = [one.as_dict() for one in shown]
+        print(json.dumps({"schema": "dlx.show/1", "networks": networks}, ensure_ascii=False))
+    else:
+        print("\n\n".join("\n".join(one.lines()) for one in shown))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A network of a model; ``parameters``: the values of a sweep's axes of model and dataset that lead to it."""
+
+    model: ModelSpec
+    network: Network
+    parameters: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The network as plain values."""
+        from dlx.members import plain
+
+        network = self.network
+        return {
+            "model": plain(self.model),
+            "parameters": self.parameters,
+            "input_shape": list(network.input.shape),
+            "outputs": network.output.shape[-1],
+            "layers": [asdict(row) for row in network.rows()],
+            "total": {
+                "parameters": network.parameters,
+                "trainable_parameters": network.trainable_parameters,
+                "multiply_adds": network.multiply_adds,
+                "connections": network.connections,
+            },
+        }
+
+    def lines(self) -> list[str]:
+        """The network as a table."""
+        network = self.network
+        varied = ", ".join(f"{path}={value}" for path, value in self.parameters.items())
+        shape = "x".join(map(str, network.input.shape))
+        fixed = network.parameters - network.trainable_parameters
+        parameters = f"{network.parameters:,} parameters" + (f" ({fixed:,} not trainable)" if fixed else "")
+        counts = f"{network.multiply_adds:,} multiply-adds, {network.connections:,} connections"
+        return [
+            f"{network.name}{f' with {varied}' if varied else ''}, input {shape}",
+            "",
+            *_table(network.rows()),
+            "",
+            f"{parameters}, {counts}",
+        ]
+
+
+def of_spec(path: Path, sets: Sequence[str]) -> list[Shown]:
+    """The networks of a spec's trials, each once; raises :class:`~dlx.errors.SpecError`."""
+    from dlx import losses
+    from dlx.spec import load
+
+    found: dict[Any, Shown] = {}
+    # Trials that differ in their seed share one setting.
+    trials = {id(trial.setting): trial for trial in reversed(load(path, sets).trials)}
+    for trial in reversed(trials.values()):
+        info = trial.setting.dataset.info()
+        model = trial.setting.model
+        loss = losses.get(trial.setting.training.loss or losses.default_for(info.task))
+        network = model.network(info.input_shape, loss.outputs(info))
+        key = (network.name, network.input.shape, tuple(network.rows()))
+        shaping = {key: value for key, value in trial.parameters.items() if key.startswith(("model", "dataset"))}
+        found.setdefault(key, Shown(model, network, shaping))
+    return list(found.values())
+
+
+def of_model(name: str, sets: Sequence[str], input_shape: tuple[int, ...], outputs: int) -> Shown:
+    """A model by name with settings ``model.…=value``; raises :class:`~dlx.errors.SpecError` for impossible ones."""
+    from dlx.errors import FieldError, SpecError, UsageError
+    from dlx.models import registry
+    from dlx.spec.document import Place, node_of
+    from dlx.spec.overrides import apply, in_order, parse_set
+    from dlx.spec.sections import check_section
+
+    registry.get(name)
+    place = Place(f"dlx show {name}")
+    assignments = [parse_set(text) for text in sets]
+    for assignment in assignments:
+        if assignment.path[0] != "model":
+            raise UsageError(f"--set {'.'.join(assignment.path)}: a model by name has only model.… to set")
+    node, _ = apply(node_of(name, place), in_order(assignments), ("model",))
+    model, problems = check_section("model", node, place)
+    if problems:
+        raise SpecError(problems)
+    try:
+        model.check(input_shape, outputs)
+        return Shown(model, model.network(input_shape, outputs), {})
+    except FieldError as error:
+        at = node.find(error.path) if node is not None else place
+        raise SpecError([at.problem(error.message, ("model", *error.path))]) from None
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """``32x32x3`` as numbers; raises :class:`~dlx.errors.UsageError`."""
+    from dlx.errors import UsageError
+
+    parts = text.replace("×", "x").split("x")
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**9 for part in parts):
+        raise UsageError(f"--input: {text!r} is not a shape such as {DEFAULT_INPUT} or 64")
+    return tuple(map(int, parts))
+
+
+def _is_file(target: str) -> bool:
+    path = Path(target)
+    return path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_file()
+
+
+def _table(rows: Sequence[LayerRow]) -> list[str]:
+    heads = ("layer", "name", "type", "output", "parameters", "multiply-adds", "receptive field")
+    table = [heads, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(heads))]
+    right = {0, 4, 5}
+    return [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in table
+    ]
+
+
+def _cells(row: LayerRow) -> tuple[str, ...]:
+    return (
+        "" if row.layer is None else str(row.layer),
+        row.name,
+        row.type,
+        "x".join(map(str, row.output_shape)),
+        f"{row.parameters:,}" if row.parameters else "",
+        f"{row.multiply_adds:,}" if row.multiply_adds else "",
+        "x".join(map(str, row.receptive_field)),
+    )

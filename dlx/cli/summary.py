@@ -1,0 +1,265 @@
+"""The end of a run: per trial, or per setting when there are many, what was reached and how fast layers learned."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dlx.cli.progress import GRADIENT_SYMBOLS, counted, ends, metric, scientific
+
+if TYPE_CHECKING:
+    from dlx.schedule import Outcome
+
+MOST_TRIALS = 20  # with more, seeds of a setting are pooled
+MOST_ROWS = 50
+MOST_LAYERS = 12
+PARTS = ("train", "val", "test")
+SCORES = (("accuracy",), ("rmse", "r2"), ("loss",))  # the first of these that was measured is shown
+
+_METRIC = re.compile(r"(train|val|test)_\w+")
+_GRADIENT = re.compile(r"grad_(\w+)_(first|last)_(\d+)")
+
+
+@dataclass(frozen=True)
+class TrialSummary:
+    """What there is to say of a trial; ``gradients[parameter]["first" | "last"]`` has a norm per layer, input first."""
+
+    id: str
+    state: str
+    parameters: Mapping[str, Any]
+    seed: Any
+    metrics: Mapping[str, float]
+    gradients: Mapping[str, Mapping[str, Sequence[float | None]]]
+    reason: str | None = None
+    directory: str | None = None
+
+
+def of_outcome(outcome: Outcome) -> list[TrialSummary]:
+    """The trials of a run as they stand on disk at its end, in spec order."""
+    return [
+        summarise(
+            {"trial": ending.trial.id, "state": ending.status.state, "reason": ending.held or ending.status.reason}
+            | ending.status.summary,
+            ending.trial.parameters,
+            ending.trial.seed.plain(),
+            str(ending.directory.path),
+        )
+        for ending in outcome.endings
+    ]
+
+
+def summarise(
+    row: Mapping[str, Any], parameters: Mapping[str, Any], seed: Any, directory: str | None = None
+) -> TrialSummary:
+    """A trial from the numbers that its status and ``trials.csv`` list by column; None does not apply."""
+    metrics: dict[str, float] = {}
+    gradients: dict[str, dict[str, dict[int, float | None]]] = {}
+    for column, value in row.items():
+        if _METRIC.fullmatch(column) and value is not None:
+            metrics[column] = float(value)
+        elif found := _GRADIENT.fullmatch(column):
+            name, when, layer = found.groups()
+            gradients.setdefault(name, {}).setdefault(when, {})[int(layer)] = value
+    return TrialSummary(
+        id=row["trial"],
+        state=row["state"],
+        parameters=parameters,
+        seed=seed,
+        metrics=metrics,
+        gradients={
+            name: {when: trimmed([layers[layer] for layer in sorted(layers)]) for when, layers in by_time.items()}
+            for name, by_time in gradients.items()
+        },
+        reason=row.get("reason") or None,
+        directory=directory,
+    )
+
+
+def trimmed(norms: list[float | None]) -> list[float | None]:
+    """Without the empty cells at the end, which belong to deeper nets in the same table."""
+    while norms and norms[-1] is None:
+        norms = norms[:-1]
+    return norms
+
+
+def as_json(trial: TrialSummary) -> dict[str, Any]:
+    """A trial as ``dlx run --json`` gives it; NaN and infinity, which JSON lacks, are the strings that tables have."""
+    return {
+        "id": trial.id,
+        "state": trial.state,
+        "parameters": dict(trial.parameters),
+        "seed": trial.seed,
+        "metrics": {name: _number(value) for name, value in trial.metrics.items()},
+        "gradients": {
+            name: {when: [_number(norm) for norm in norms] for when, norms in by_time.items()}
+            for name, by_time in trial.gradients.items()
+            if any(by_time.values())
+        },
+        "reason": trial.reason,
+        "directory": trial.directory,
+    }
+
+
+def _number(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+@dataclass
+class Line:
+    """One row to print: a trial, or the trials of one setting pooled over seeds."""
+
+    cells: dict[str, str]
+    trials: list[TrialSummary] = field(default_factory=list)
+
+
+def report(trials: Sequence[TrialSummary], width: int | None = None) -> list[str]:
+    """The lines to print: a table of scores and one of gradient norms; ``width`` is the terminal's, if there is one."""
+    pooled = len(trials) > MOST_TRIALS
+    lines = _pooled(trials) if pooled else _single(trials)
+    if not lines:
+        return []
+    scores = next((s for s in SCORES if any(f"{p}_{s[0]}" in t.metrics for t in trials for p in PARTS)), ())
+    rows = []
+    for line in lines[:MOST_ROWS]:
+        cells = dict(line.cells)
+        for name in scores:
+            for part in PARTS:
+                cells[f"{part} {name}"] = _pool(f"{part}_{name}", line.trials)
+        if not pooled and any(trial.reason for trial in trials):
+            cells["reason"] = line.trials[0].reason or ""
+        rows.append(cells)
+    output = _table(_without_empty(rows))
+    output += _gradient_table(lines[:MOST_ROWS], width)
+    if len(lines) > MOST_ROWS:
+        output += ["", f"{counted(len(lines) - MOST_ROWS, 'more row')} in trials.csv"]
+    return output
+
+
+def _single(trials: Sequence[TrialSummary]) -> list[Line]:
+    names = _short_names(trials)
+    seeds = {trial.seed for trial in trials}
+    lines = []
+    for trial in trials:
+        cells = {names[path]: _value(trial.parameters.get(path)) for path in names}
+        if len(seeds) > 1 or not names:
+            cells["seed"] = str(trial.seed)
+        lines.append(Line({**cells, "state": trial.state}, [trial]))
+    return lines
+
+
+def _pooled(trials: Sequence[TrialSummary]) -> list[Line]:
+    names = _short_names(trials)
+    settings: dict[tuple[str, ...], Line] = {}
+    for trial in trials:
+        cells = {names[path]: _value(trial.parameters.get(path)) for path in names}
+        settings.setdefault(tuple(cells.values()), Line(cells)).trials.append(trial)
+    for line in settings.values():
+        done = sum(trial.state == "done" for trial in line.trials)
+        line.cells["done"] = f"{done}/{len(line.trials)}"
+    return list(settings.values())
+
+
+def _pool(column: str, trials: Sequence[TrialSummary]) -> str:
+    values = [trial.metrics[column] for trial in trials if column in trial.metrics]
+    if not values:
+        return ""
+    if len(trials) == 1:
+        return metric(column, values[0])
+    mean = statistics.fmean(values)
+    if len(values) == 1 or not all(map(math.isfinite, values)):
+        return metric(column, mean)
+    spread = statistics.stdev(values)
+    if column.endswith("accuracy"):
+        return f"{100 * mean:.2f} ± {100 * spread:.2f} %"
+    return f"{mean:.4g} ± {spread:.2g}"
+
+
+def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
+    recorded = {name for line in lines for trial in line.trials for name in trial.gradients if trial.gradients[name]}
+    parameter = next((name for name in GRADIENT_SYMBOLS if name in recorded), None)
+    if parameter is None:
+        return []
+    rows = []
+    for line in lines:
+        identity = {name: cell for name, cell in line.cells.items() if name not in ("state", "done")}
+        for when, said in (("first", "before training"), ("last", "after training")):
+            norms = _median([trial.gradients.get(parameter, {}).get(when, ()) for trial in line.trials])
+            if norms:
+                rows.append((identity, said, norms))
+                identity = dict.fromkeys(identity, "")
+    layers = max((len(norms) for _, _, norms in rows), default=0)
+    if not layers:
+        return []
+    room = MOST_LAYERS
+    if width is not None:
+        taken = sum(max([len(name), *(len(identity[name]) for identity, _, _ in rows)]) + 2 for name in rows[0][0])
+        room = max(3, min(room, (width - taken - len("before training")) // len("  1.0e-01")))
+    columns = ends(layers, room)
+    cells = [
+        {
+            **identity,
+            "": said,
+            **{
+                "…" if layer is None else f"layer {layer + 1}" if layer == 0 else str(layer + 1): ""
+                if layer is None or layer >= len(norms) or (norm := norms[layer]) is None
+                else scientific(norm)
+                for layer in columns
+            },
+        }
+        for identity, said, norms in rows
+    ]
+    pooled = ", median over seeds" if any(len(line.trials) > 1 for line in lines) else ""
+    return ["", f"{GRADIENT_SYMBOLS[parameter]} per layer, from the input{pooled}", *_table(cells)]
+
+
+def _median(series: Iterable[Sequence[float | None]]) -> list[float | None]:
+    present = [norms for norms in series if norms]
+    result: list[float | None] = []
+    for layer in range(max(map(len, present), default=0)):
+        norms = [norm for values in present if layer < len(values) and (norm := values[layer]) is not None]
+        result.append(statistics.median(norms) if norms else None)
+    return result
+
+
+def _short_names(trials: Sequence[TrialSummary]) -> dict[str, str]:
+    """Spec paths by the shortest ending that tells them apart: ``model.depth`` → ``depth``."""
+    paths = list(dict.fromkeys(path for trial in trials for path in trial.parameters))
+    last = [path.rsplit(".", 1)[-1] for path in paths]
+    reserved = {"seed", "state", "done", "reason"}
+    return {
+        path: name if last.count(name) == 1 and name not in reserved else path
+        for path, name in zip(paths, last, strict=True)
+    }
+
+
+def _value(value: Any) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    keep = [name for name in rows[0] if any(row.get(name) for row in rows)]
+    return [{name: row.get(name, "") for name in keep} for row in rows]
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Aligned columns under their names; text to the left, numbers to the right."""
+    if not rows:
+        return []
+    names = list(rows[0])
+    numeric = {name: all(_is_number(row[name]) for row in rows) for name in names}
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
+
+    def line(cells: Mapping[str, str]) -> str:
+        aligned = [cells[n].rjust(widths[n]) if numeric[n] else cells[n].ljust(widths[n]) for n in names]
+        return "  ".join(aligned).rstrip()
+
+    rule = "─" * (sum(widths.values()) + 2 * (len(names) - 1))
+    return [line(dict(zip(names, names, strict=True))), rule, *map(line, rows)]
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell[0].isdigit() or cell[0] in "+-." or cell in ("nan", "inf")

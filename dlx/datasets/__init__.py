@@ -1,0 +1,241 @@
+"""The open set of data sets: what a member says about itself, and what it gives when loaded.
+
+A member is a module with a class ``Spec``. Facts (shape, classes, sizes, digest) are
+answered without reading data or importing NumPy, so that a spec can be checked on a
+machine that has neither; ``load`` reads, verifies and divides.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from dlx.datasets._places import Places, Progress
+from dlx.errors import FieldError, nearest
+from dlx.fields import Count, Fields, Fraction, MemberFields, Positive
+from dlx.registry import OpenSet
+
+if TYPE_CHECKING:
+    from dlx.sources import Official, Splits
+
+__all__ = [
+    "DatasetInfo",
+    "DatasetSpec",
+    "Divide",
+    "Facts",
+    "InMemory",
+    "Places",
+    "Progress",
+    "allocate",
+    "registry",
+]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a network and a check need to know of a data set, before any of it is read.
+
+    ``input_shape`` is that of one example (height, width, channels for images);
+    ``outputs`` is the number of classes, or of targets in a regression. ``train`` and
+    ``test`` are the official sizes (``test`` 0: there is no test part). ``largest`` is the
+    largest value that an input can take: what ``scaling: unit`` divides by.
+    ``train_counts`` are the training examples of each class (empty where unknown, or in a
+    regression).
+    """
+
+    input_shape: tuple[int, ...]
+    task: Literal["classification", "regression"]
+    outputs: int
+    train: int
+    test: int
+    largest: float = 255.0
+    class_names: tuple[str, ...] = ()
+    train_counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What ``dlx datasets`` tells of a member: prose, the terms of use, whom to cite.
+
+    ``unit`` says what an input value is and what ``scaling: unit`` makes of it; ``origin``
+    where the data are if they come in no file of their own.
+    """
+
+    title: str = ""
+    unit: str = ""
+    licence: str = ""
+    url: str = ""
+    citation: str = ""
+    origin: str = ""
+
+
+class Divide(Fields):
+    """Scaling by a constant of one's own: x / ``divide``."""
+
+    divide: float = Field(gt=0.0, allow_inf_nan=False, description="the number that every input is divided by")
+
+
+_SCALINGS = ("unit", "none", "standardize")
+
+
+class DatasetSpec(MemberFields):
+    """The contract of a data set: the settings common to all, the facts, and ``load``."""
+
+    facts: ClassVar[Facts] = Facts()
+
+    validation: Count | Fraction = Field(
+        default=0.1,
+        description="held out of the training set: a count of examples, or a fraction below 1; 0 for none",
+    )
+    split: Literal["stratified", "shuffled", "ordered"] = Field(
+        default="stratified",
+        description="which examples are held out: stratified (as many of each class as its share), "
+        "shuffled (by a fixed permutation, the same for every seed), ordered (the last ones)",
+    )
+    train_limit: Positive | None = Field(
+        default=None, description="train on the first N examples only, counted after the split"
+    )
+    scaling: Literal["unit", "none", "standardize"] | Divide = Field(
+        default="unit",
+        description="unit (by the set's largest value, into [0, 1]), none, standardize (to mean 0 and variance 1 "
+        "over the training part: per channel of an image, per feature otherwise), or {divide: NUMBER}",
+    )
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _count_or_fraction(cls, value: Any) -> Any:
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if not whole and not (isinstance(value, float) and 0.0 <= value < 1.0):
+            raise ValueError(f"must be a count (0, 1, 2, …) or a fraction (0 ≤ … < 1), not {value!r}")
+        return value
+
+    @field_validator("scaling", mode="before")
+    @classmethod
+    def _one_scaling(cls, value: Any) -> Any:
+        # One sentence instead of a union's list of everything that each alternative disliked.
+        if isinstance(value, str):
+            if value not in _SCALINGS:
+                raise ValueError(f"unknown scaling {value!r}: {nearest(value, _SCALINGS)}")
+        elif isinstance(value, dict):
+            number: Any = value.get("divide")
+            numeric = isinstance(number, int | float) and not isinstance(number, bool)
+            if set(value) != {"divide"} or not numeric or not 0.0 < number < float("inf"):
+                raise ValueError(f"must be unit, none, standardize or {{divide: a number above 0}}, not {value!r}")
+        return value
+
+    @abstractmethod
+    def info(self) -> DatasetInfo:
+        """Shape, task, classes and official sizes; reads no data."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """64 hex digits that stand for the content, whatever file it comes from."""
+
+    @abstractmethod
+    def load(self, places: Places) -> Splits:
+        """The parts of the data set, verified and divided as set.
+
+        Raises :class:`~dlx.errors.DataError` where the data are absent, not fetchable or
+        not what they should be, :class:`~dlx.errors.FieldError` as :meth:`sizes` does.
+        """
+
+    @classmethod
+    def wanted(cls) -> tuple[str, ...]:
+        """The names under which files are looked for; empty for a set that needs none."""
+        return ()
+
+    @classmethod
+    def download_bytes(cls) -> int:
+        """Bytes that :meth:`fetch` brings over; 0 where there is nothing to fetch."""
+        return 0
+
+    @classmethod
+    def find(cls, places: Places) -> Path | None:
+        """The file or folder that :meth:`load` would read; None where there is none (yet), or none is needed."""
+        return None
+
+    @classmethod
+    def fetch(cls, places: Places) -> Path | None:
+        """Download what :meth:`load` needs, even if it is elsewhere already, and return where it is.
+
+        None for a set that has no files. Raises :class:`~dlx.errors.DataError`.
+        """
+        return None
+
+    def sizes(self) -> dict[str, int]:
+        """Examples in ``train``, ``validation`` and ``test`` after the split and ``train_limit``; reads no data.
+
+        Raises :class:`~dlx.errors.FieldError` where the settings cannot be met.
+        """
+        info = self.info()
+        held = self.held_out(info.train)
+        if held and self.split == "stratified":
+            if info.task != "classification":
+                raise FieldError("stratified needs classes, and this is a regression: shuffled or ordered", ("split",))
+            if info.train_counts:
+                allocate(info.train_counts, held)
+        train = info.train - held
+        if self.train_limit is not None and self.train_limit > train:
+            raise FieldError(
+                f"{self.train_limit} examples are wanted and {train} are there "
+                f"({info.train} less {held} for validation)",
+                ("train_limit",),
+            )
+        return {"train": self.train_limit or train, "validation": held, "test": info.test}
+
+    def held_out(self, examples: int) -> int:
+        """How many of ``examples`` are held out for validation; :class:`~dlx.errors.FieldError` if impossible."""
+        held = round(self.validation * examples) if isinstance(self.validation, float) else self.validation
+        if self.validation and not held:
+            raise FieldError(f"{self.validation} of {examples} examples is less than one", ("validation",))
+        if held >= examples:
+            raise FieldError(f"{held} of {examples} examples held out leave none to train on", ("validation",))
+        return held
+
+
+def allocate(counts: tuple[int, ...], held: int) -> tuple[int, ...]:
+    """How many of each class are held out, ``held`` in all: shares by the largest remainder.
+
+    ``counts`` are the examples of each class; equal remainders go to the lower class.
+    Classes without examples are left out. Raises :class:`~dlx.errors.FieldError` (path
+    ``validation``) where a class would be missing from either side.
+    """
+    total = sum(counts)
+    shares = [held * count // total for count in counts]
+    by_remainder = sorted(range(len(counts)), key=lambda label: (-(held * counts[label] % total), label))
+    for label in by_remainder[: held - sum(shares)]:
+        shares[label] += 1
+    for label, (count, share) in enumerate(zip(counts, shares, strict=True)):
+        if count and not 0 < share < count:
+            side = "training" if share else "validation"
+            raise FieldError(
+                f"class {label} has {count} of the {total} examples, too few to be in both parts when {held} "
+                f"are held out (none would be left for {side}); hold out another number, or use split: shuffled",
+                ("validation",),
+            )
+    return tuple(shares)
+
+
+class InMemory(DatasetSpec):
+    """A data set small enough to be arrays in memory: a member says how to read them, the rest is done here."""
+
+    @abstractmethod
+    def official(self, places: Places) -> Official:
+        """All training and test examples in official order, verified; raises :class:`~dlx.errors.DataError`."""
+
+    def load(self, places: Places) -> Splits:
+        from dlx.sources import divide
+
+        self.sizes()  # impossible settings are told before a download is begun
+        return divide(self, self.official(places))
+
+
+registry: OpenSet[DatasetSpec] = OpenSet(
+    "dataset",
+    "dlx.datasets",
+    DatasetSpec,  # type: ignore[type-abstract]  # members are concrete
+)

@@ -1,0 +1,91 @@
+"""From per-example losses and logits to the columns of ``metrics.csv``.
+
+Inside the compiled step only sums are formed; dividing them is done on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlx.losses import Task, Tensor, answer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TOP_K = 5
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What is counted for a task: ``names`` are the column endings after ``train_`` and its like."""
+
+    task: Task
+    outputs: int
+    activation: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column endings in table order; more than ten classes add the top-5 accuracy."""
+        if self.task == "regression":
+            return ("loss", "mae", "rmse", "r2")
+        return ("loss", "accuracy", "top5_accuracy") if self.outputs > 10 else ("loss", "accuracy")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each sum."""
+        if self.task == "regression":
+            return {"loss": (), "absolute": (self.outputs,), "squared": (self.outputs,)}
+        return dict.fromkeys(self.names, ())
+
+    def sums(self, losses: Tensor, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Sums over the examples of a batch, in Keras ops; ``weights`` (batch,) are 0 or 1.
+
+        Classification: loss, correct, and correct among the best five. Regression: loss, and
+        absolute and squared error per output (outputs,).
+        """
+        from keras import ops
+
+        def total(values: Tensor) -> Tensor:
+            values = ops.cast(values, "float32")
+            if weights is None:
+                return ops.sum(values, axis=0)
+            return ops.sum(values * ops.reshape(weights, (-1,) + (1,) * (len(values.shape) - 1)), axis=0)
+
+        sums = {"loss": total(losses)}
+        if self.task == "regression":
+            error = answer(logits, self.activation) - targets
+            return sums | {"absolute": total(ops.abs(error)), "squared": total(ops.square(error))}
+        labels = ops.cast(targets, "int32")
+        if self.outputs == 1:
+            right = ops.equal(ops.cast(ops.squeeze(logits, -1) > 0, "int32"), labels)
+        else:
+            right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), labels)
+        sums["accuracy"] = total(right)
+        if "top5_accuracy" in self.names:
+            own = ops.take_along_axis(logits, labels[:, None], axis=-1)
+            # Counting the outputs above the right one needs no sort, and a NaN is never right.
+            better = ops.sum(ops.cast(logits > own, "int32"), axis=-1)
+            sums["top5_accuracy"] = total(ops.logical_and(better < TOP_K, ops.isfinite(own[:, 0])))
+        return sums
+
+    def finish(self, sums: Mapping[str, Any], count: int, variation: np.ndarray | None = None) -> dict[str, float]:
+        """Means from sums over ``count`` examples.
+
+        ``variation`` (outputs,): Σ(y − ȳ)² of the targets per output, for R² (averaged over
+        outputs; NaN where a target is constant).
+        """
+        if self.task == "classification":
+            return {name: float(sums[name]) / count for name in self.names}
+        import numpy as np
+
+        absolute = np.asarray(sums["absolute"], dtype=np.float64)
+        squared = np.asarray(sums["squared"], dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r2 = np.nan if variation is None else float(np.mean(1.0 - squared / variation))
+        return {
+            "loss": float(sums["loss"]) / count,
+            "mae": float(absolute.mean()) / count,
+            "rmse": float(np.sqrt(squared.mean() / count)),
+            "r2": r2 if np.isfinite(r2) else float("nan"),
+        }

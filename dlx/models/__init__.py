@@ -1,0 +1,60 @@
+"""Models: an open set. A member's ``Spec`` holds its settings, its shapes and counts, and its build."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+
+from dlx.activations import ActivationName
+from dlx.fields import Fields, MemberFields
+from dlx.layers import Shape
+from dlx.network import Network
+from dlx.registry import OpenSet
+
+Item = TypeVar("Item")
+ListOf = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A YAML list whose items are as strict as any field."""
+
+
+class LayerWeights(Fields):
+    """Explicit weights of one layer with a kernel: nested lists in the shapes that ``dlx show`` prints."""
+
+    kernel: list[Any] | None = Field(default=None, description="kernel; null: as the initializer says")
+    bias: list[Any] | None = Field(default=None, description="bias; null: as the initializer says")
+
+
+class ModelSpec(MemberFields):
+    """The contract of a model: from an input shape and a number of outputs to a network.
+
+    Networks end in logits, linear outputs that losses are computed on. Impossible settings
+    are :class:`~dlx.errors.FieldError` with a path below the model's node of the spec.
+    """
+
+    output_activation: ActivationName | None = Field(
+        default=None, description="what turns logits into the network's answer; null: what the loss wants"
+    )
+
+    @abstractmethod
+    def network(self, input_shape: Shape, outputs: int) -> Network:
+        """The layers, before there is a Keras model: shapes, parameters, multiply-adds, receptive fields.
+
+        ``input_shape`` without the batch: (height, width, channels) or (features,).
+        """
+
+    def build(self, input_shape: Shape, outputs: int) -> Any:
+        """The functional Keras model, layers named as in :meth:`network`."""
+        return self.network(input_shape, outputs).build()
+
+    def initial_weights_by_variable(self, input_shape: Shape, outputs: int) -> dict[tuple[str, str], Any]:
+        """Values that the spec gives for variables, by (layer name, variable name): nested lists."""
+        return {}
+
+    def check(self, input_shape: Shape, outputs: int) -> None:
+        """Raises :class:`~dlx.errors.FieldError` where the settings do not suit the data."""
+        self.network(input_shape, outputs)
+        self.initial_weights_by_variable(input_shape, outputs)
+
+
+registry: OpenSet[ModelSpec] = OpenSet("model", "dlx.models", ModelSpec)

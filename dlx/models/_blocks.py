@@ -1,0 +1,25 @@
+"""What follows a layer with a kernel, in every model of this folder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dlx.layers import Activation, BatchNormalization, Dropout, LayerNormalization
+from dlx.network import Network
+
+Normalization = Literal["none", "batch", "layer"]
+
+
+def normalize_and_activate(network: Network, name: str, normalization: Normalization, activation: str) -> None:
+    """What follows layer ``name``: its normalisation, if any, then its nonlinearity."""
+    if normalization == "batch":
+        network.add(BatchNormalization(f"{name}_normalization"))
+    elif normalization == "layer":
+        network.add(LayerNormalization(f"{name}_normalization"))
+    network.add(Activation(f"{name}_activation", activation))
+
+
+def drop(network: Network, name: str, rate: float) -> None:
+    """Dropout, where there is any."""
+    if rate > 0.0:
+        network.add(Dropout(name, rate))

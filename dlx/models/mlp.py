@@ -1,0 +1,84 @@
+"""Multilayer perceptron: fully connected hidden layers of one kind of unit."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from dlx.activations import ActivationName
+from dlx.fields import Count, Fraction, Positive
+from dlx.initializers import Initializer, KernelAndBias
+from dlx.layers import Dense, Flatten, Shape
+from dlx.models import LayerWeights, ListOf, ModelSpec, _blocks, _weights
+from dlx.network import Network
+
+
+class Spec(ModelSpec):
+    """Input, flattened → hidden layers (dense, normalisation, activation, dropout) → dense logits."""
+
+    summary: ClassVar[str] = "multilayer perceptron; depth 0 is the linear classifier"
+    source: ClassVar[str] = "Rumelhart, Hinton, Williams 1986, Learning representations by back-propagating errors"
+
+    name: Literal["mlp"] = "mlp"
+    hidden: ListOf[Positive] | None = Field(
+        default=None, description="units of each hidden layer, in place of depth and width"
+    )
+    depth: Count | None = Field(default=1, description="number of hidden layers; 0: none, a linear classifier")
+    width: Positive | None = Field(default=30, description="units of every hidden layer")
+    activation: ActivationName = Field(default="relu", description="nonlinearity of the hidden layers")
+    initializer: Initializer = Field(
+        default=KernelAndBias(), description="initial weights: a name, or {kernel: …, bias: …}"
+    )
+    normalization: _blocks.Normalization = Field(
+        default="none", description="before each activation: none, batch or layer normalisation"
+    )
+    dropout: Fraction = Field(default=0.0, description="fraction of each hidden layer's outputs dropped in training")
+    input_dropout: Fraction = Field(default=0.0, description="fraction of the inputs dropped in training")
+    use_bias: bool = Field(default=True, description="whether layers have biases")
+    initial_weights: ListOf[LayerWeights | None] | None = Field(
+        default=None,
+        description="explicit {kernel, bias} for each layer, output included; null: as the initializer says",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _hidden_replaces_depth_and_width(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("hidden") is None:
+            return data
+        given = [key for key in ("depth", "width") if data.get(key) is not None]
+        if given:
+            raise ValueError(f"hidden and {' and '.join(given)} are both given: hidden alone says all")
+        return {**data, "depth": None, "width": None}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Spec:
+        if self.hidden is None and (self.depth is None or self.width is None):
+            raise ValueError("give hidden, or depth and width")
+        return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        if self.hidden is not None:
+            return self.hidden
+        assert self.depth is not None and self.width is not None
+        return (self.width,) * self.depth
+
+    def network(self, input_shape: Shape, outputs: int) -> Network:
+        network = Network(self.name, input_shape)
+        if len(input_shape) > 1:
+            network.add(Flatten("flatten"))
+        _blocks.drop(network, "input_dropout", self.input_dropout)
+        for number, units in enumerate(self.widths, start=1):
+            name = f"dense_{number}"
+            network.add(Dense(name, units, self.initializer, self.use_bias))
+            _blocks.normalize_and_activate(network, name, self.normalization, self.activation)
+            _blocks.drop(network, f"{name}_dropout", self.dropout)
+        network.add(Dense("output", outputs, self.initializer, self.use_bias))
+        return network
+
+    def initial_weights_by_variable(self, input_shape: Shape, outputs: int) -> dict[tuple[str, str], Any]:
+        if self.initial_weights is None:
+            return {}
+        return _weights.by_variable(self.initial_weights, self.network(input_shape, outputs))

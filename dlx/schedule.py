@@ -1,0 +1,194 @@
+"""From an experiment to finished trials: which are still to be run, and what came of them.
+
+A trial is a cell that is filled once. What is done is not done again, what was interrupted
+goes on, what failed waits until it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dlx.events import Note, Observer
+from dlx.executors import Executor, Unit
+from dlx.executors.inline import Inline
+from dlx.interruption import Stop
+from dlx.records import environment
+from dlx.records.experiment_directory import ExperimentDirectory, check_writable
+from dlx.records.status import Listing, State, Status
+from dlx.records.tables import Table
+from dlx.records.trial_directory import TrialDirectory
+from dlx.spec import resolved
+from dlx.worker import Runtime
+
+if TYPE_CHECKING:
+    from dlx.spec import Experiment, Trial
+
+Action = Literal["run", "continue", "retry", "restart", "rerun", "skip"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for besides the experiment; as the flags of ``dlx run``."""
+
+    results: Path = Path("results")
+    runtime: Runtime = field(default_factory=Runtime)
+    retry: bool = False
+    rerun: bool = False
+    restart: bool = False
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done about a trial, and why."""
+
+    trial: Trial
+    directory: TrialDirectory
+    action: Action
+    why: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A trial as the run leaves it; ``held`` names another process that works on it."""
+
+    trial: Trial
+    directory: TrialDirectory
+    status: Status
+    held: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All trials of the experiment as they stand at the end, in spec order."""
+
+    directory: Path
+    endings: tuple[Ending, ...]
+    notes: tuple[str, ...] = ()
+    stopped: tuple[str, int] | None = None
+
+    def exit_code(self, allowed: Iterable[State] = ()) -> int:
+        """0: all done. 1: a trial failed, diverged or could not be continued. 130, 143: stopped before the end.
+
+        States in ``allowed`` do not count as failures.
+        """
+        if self.stopped:
+            return self.stopped[1]
+        good = {"done", *allowed}
+        return int(any(ending.status.state not in good and not ending.held for ending in self.endings))
+
+
+def decide(experiment: Experiment, options: Options) -> list[Decision]:
+    """What a run would do about each trial, in spec order; only looks, nothing is created."""
+    place = ExperimentDirectory(options.results, experiment.name)
+    return [_decide(trial, place.trial(trial.id), options) for trial in experiment.trials]
+
+
+def _decide(trial: Trial, directory: TrialDirectory, options: Options) -> Decision:
+    def decision(action: Action, why: str) -> Decision:
+        return Decision(trial, directory, action, why)
+
+    status = directory.status()
+    match status.state:
+        case "running":
+            return decision("skip", f"is being worked on by {directory.holder()}")
+        case "done":
+            missing = [table.name for table in directory.missing_tables(_asked_for(trial))]
+            if options.rerun:
+                return decision("rerun", "done before")
+            if missing:
+                return decision("rerun", f"done before, without {', '.join(missing)}")
+            return decision("skip", "done")
+        case "interrupted":
+            return decision("restart", "interrupted") if options.restart else decision("continue", "interrupted")
+        case "failed" | "diverged":
+            if options.retry or options.rerun or options.restart:
+                return decision("retry", status.reason or status.state)
+            return decision("skip", f"{status.state}: {status.reason} (--retry runs it again)")
+    return decision("run", "not run yet")
+
+
+def run(experiment: Experiment, options: Options, observe: Observer, stop: Stop, executor: Executor | None = None) -> Outcome:
+    """Run what is to be run; every trial's end is on disk before the next begins.
+
+    Raises :class:`~dlx.errors.ResultsError` before anything is started, where the results
+    cannot be written.
+    """
+    check_writable(options.results)
+    place = ExperimentDirectory(options.results, experiment.name)
+    decisions = decide(experiment, options)
+    place.submit(experiment.source, [_listing(trial) for trial in experiment.trials])
+    notes: list[str] = []
+
+    def tell(sentence: str, trial: str | None = None) -> None:
+        notes.append(sentence)
+        observe(Note(sentence, trial))
+
+    units = {decision.trial.id: _prepare(experiment.name, decision, tell) for decision in decisions if decision.action != "skip"}
+    place.renew(force=True)
+    held: dict[str, str] = {d.trial.id: d.why for d in decisions if d.directory.status().state == "running"}
+    finished = (executor or Inline()).run(units.values(), _with_threads(options.runtime, decisions), stop, observe)
+    for end in finished:
+        if end.status is None:
+            held[end.unit.directory.trial] = end.held or ""
+            tell(f"{end.held}: left to it", end.unit.directory.trial)
+        place.renew()
+        if options.fail_fast and end.status is not None and end.status.state in ("failed", "diverged"):
+            break
+    place.renew(force=True)
+    endings = [Ending(d.trial, d.directory, d.directory.status(), held.get(d.trial.id)) for d in decisions]
+    interrupted = any(ending.status.state in ("pending", "interrupted") for ending in endings)
+    return Outcome(place.path, tuple(endings), tuple(notes), stop.requested if interrupted else None)
+
+
+def label(trial: Trial) -> str:
+    """What people call a trial: the parameters in which it differs, by their last names, and its seed."""
+    named = [f"{path.rsplit('.', 1)[-1]}={_short(value)}" for path, value in trial.parameters.items()]
+    return ", ".join([*named, f"seed={_seed(trial)}"])
+
+
+def _seed(trial: Trial) -> int | str:
+    """A seed as tables have it: a number, or what differs by purpose."""
+    plain = trial.seed.plain()
+    return plain if isinstance(plain, int) else " ".join(f"{purpose}={value}" for purpose, value in plain.items())
+
+
+def _short(value: object) -> object:
+    return value.get("name", value) if isinstance(value, Mapping) else value
+
+
+def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], None]) -> Unit:
+    """Make the trial's directory ready for its next attempt."""
+    directory = decision.directory
+    if decision.action == "rerun":
+        directory.move_aside()
+    elif decision.action in ("retry", "restart"):
+        directory.discard()
+    as_asked = directory.create(resolved(decision.trial, experiment), _listing(decision.trial))
+    if not as_asked:
+        tell(
+            f"{directory.trial} was begun with other probes or records and is finished as it was begun; "
+            "--restart trains it with the new ones",
+            directory.trial,
+        )
+    return Unit(directory, label(decision.trial))
+
+
+def _listing(trial: Trial) -> Listing:
+    return Listing(trial.id, _seed(trial), parameters=dict(trial.parameters))
+
+
+def _asked_for(trial: Trial) -> list[Table]:
+    return [Table(name, tuple(c)) for probe in trial.setting.probes.values() for name, c in probe.tables().items()]
+
+
+def _with_threads(runtime: Runtime, decisions: Sequence[Decision]) -> Runtime:
+    """The threads a trial was begun with are kept when it goes on, unless the person says otherwise."""
+    if runtime.threads is None:
+        for decision in decisions:
+            if decision.action == "continue" and (before := environment.read(decision.directory.environment)):
+                return replace(runtime, threads=before.get("threads"))
+    return runtime

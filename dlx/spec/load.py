@@ -1,0 +1,188 @@
+"""From a spec to an experiment: the one way in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+
+from dlx.errors import SpecError, dotted
+from dlx.spec import axes, document
+from dlx.spec.axes import Axis, Group
+from dlx.spec.document import Node, Place
+from dlx.spec.expand import Expansion, Trial, count
+from dlx.spec.overrides import Assignment, apply, in_order, parse_set
+from dlx.spec.problems import Findings, show
+from dlx.spec.schema import NAME
+from dlx.spec.sections import SECTIONS, unknown_sections
+from dlx.spec.seeds import Seeds, seeds_of
+
+CAP = 10_000
+"""Trials of an experiment, unless another cap is given."""
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A spec with all its trials.
+
+    ``source`` is the text as submitted, ``path`` its file (None for text), ``axes`` the dotted
+    paths in which trials differ, ``notes`` what the person should know and is no error.
+    """
+
+    name: str
+    description: str
+    source: str
+    path: Path | None
+    trials: tuple[Trial, ...]
+    axes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def load(
+    path: str | PathLike[str],
+    sets: Sequence[str] = (),
+    axes: Mapping[str, str] | None = None,
+    seeds: str | None = None,
+    *,
+    random: int | None = None,
+    default_seeds: int = 1,
+    cap: int = CAP,
+) -> Experiment:
+    """The experiment of a spec file.
+
+    ``sets`` are ``path=value`` as of ``--set``; ``axes`` maps paths or short names to values as
+    text (``1..8``, ``relu,sigmoid``) and replaces the spec's axes of those names; ``seeds``
+    replaces the spec's, and where neither says there are ``default_seeds``; ``random`` draws
+    that many combinations of all axes. Raises :class:`~dlx.errors.SpecError` with everything
+    that is wrong.
+    """
+    text, root = document.read(path)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).stem).strip(".-_")[:100] or "experiment"
+    request = _Request(sets, axes or {}, seeds, random, default_seeds, cap)
+    return _experiment(root, text, Path(path), name, request)
+
+
+def load_text(
+    text: str,
+    sets: Sequence[str] = (),
+    axes: Mapping[str, str] | None = None,
+    seeds: str | None = None,
+    *,
+    name: str = "experiment",
+    file: str = "<spec>",
+    random: int | None = None,
+    default_seeds: int = 1,
+    cap: int = CAP,
+) -> Experiment:
+    """The experiment of a spec that is in no file; ``name`` where it has none. Otherwise as :func:`load`."""
+    root = document.parse(text, file)
+    return _experiment(root, text, None, name, _Request(sets, axes or {}, seeds, random, default_seeds, cap))
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is asked of a spec besides what it says."""
+
+    sets: Sequence[str]
+    axes: Mapping[str, str]
+    seeds: str | None
+    random: int | None
+    default_seeds: int
+    cap: int
+
+
+def _experiment(root: Node, source: str, path: Path | None, name: str, request: _Request) -> Experiment:
+    if root.content is None:
+        raise SpecError([root.place.problem("is empty: the shortest spec is `model: mlp`")])
+    if not isinstance(root.content, Mapping):
+        raise SpecError([root.place.problem(f"must be a mapping with at least model, not {show(root.value)}")])
+    findings = Findings()
+    notes: list[str] = []
+    sets = _sets(request.sets, findings)
+    with findings.collect():
+        changed, _ = apply(root, in_order(one for one in sets if one.path[0] not in SECTIONS))
+        root = changed or root
+    findings.problems += unknown_sections(root)
+    with findings.collect():
+        name = _name(root.child("name"), name)
+    with findings.collect():
+        description = _description(root.child("description"))
+    groups: list[Group] = []
+    with findings.collect():
+        groups = axes.groups_of(root.child("sweep"))
+    with findings.collect():
+        groups = _with_request(groups, sets, request, notes, findings)
+    seeds = Seeds(range(1))
+    with findings.collect():
+        seeds = _seeds(root.child("seeds"), request)
+    with findings.collect():
+        count(groups, seeds, request.cap, root)
+    if findings.problems:
+        # The sections are still looked at, without axes, so that all problems are told at once.
+        groups, seeds = [], Seeds(range(1))
+    expansion = Expansion(root, sets, groups, findings, notes)
+    trials = expansion.trials(seeds)
+    varied = [dotted(axis.path) for group in groups if len(group) > 1 for axis in group.axes]
+    return Experiment(name, description, source, path, trials, tuple(varied), tuple(notes))
+
+
+def _sets(texts: Sequence[str], findings: Findings) -> list[Assignment]:
+    sets: list[Assignment] = []
+    for text in texts:
+        with findings.collect():
+            assignment = parse_set(text)
+            if assignment.path[0] == "sweep":
+                raise SpecError([assignment.place.problem("axes are not set: give them to `dlx sweep`", ("sweep",))])
+            sets.append(assignment)
+    return sets
+
+
+def _with_request(
+    groups: list[Group], sets: Sequence[Assignment], request: _Request, notes: list[str], findings: Findings
+) -> list[Group]:
+    """Groups with the axes of the command line, without the axes of paths that are set, drawn at random if asked."""
+    given: list[Axis] = []
+    for name, text in request.axes.items():
+        with findings.collect():
+            given.append(axes.axis_from_text(name, text))
+    paths = {assignment.path for assignment in sets}
+    for axis in given:
+        if axis.path in paths:
+            findings.problems.append(axis.place.problem(f"{dotted(axis.path)} is both set and swept"))
+    for axis in [axis for group in groups for axis in group.axes if axis.path in paths]:
+        notes.append(f"{dotted(axis.path)} is set: the spec's axis of that name is left out")
+        groups = axes.without(groups, axis.path)
+    drawn = request.random is not None
+    groups = axes.replace_axes(groups, given, drawn=drawn)
+    return axes.at_random(groups, request.random) if request.random is not None else groups
+
+
+def _seeds(node: Node | None, request: _Request) -> Seeds:
+    if request.seeds is not None:
+        place = Place(f"--seeds {request.seeds}")
+        node = document.parse_value(request.seeds, place)
+    return seeds_of(node, request.default_seeds)
+
+
+def _name(node: Node | None, default: str) -> str:
+    if node is None or node.content is None:
+        return default
+    name = node.content
+    if not isinstance(name, str) or not re.fullmatch(NAME, name) or name.endswith("."):
+        message = "names a folder: letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        raise SpecError([node.place.problem(f"{message}, not {show(node.value)}", ("name",))])
+    if name.partition(".")[0].lower() in _RESERVED:
+        raise SpecError([node.place.problem(f"{name!r} cannot be a folder on Windows", ("name",))])
+    return name
+
+
+def _description(node: Node | None) -> str:
+    if node is None or node.content is None:
+        return ""
+    if not isinstance(node.content, str):
+        raise SpecError([node.place.problem(f"must be text, not {show(node.value)}", ("description",))])
+    return node.content

@@ -1,0 +1,147 @@
+"""The sections of a spec, each checked by itself, and then what they ask of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from dlx import losses, probes
+from dlx.errors import FieldError, PathKey, Problem, nearest
+from dlx.members import OneOf
+from dlx.probes import ProbeSpec
+from dlx.spec import schema
+from dlx.spec.document import Node, Place
+from dlx.spec.problems import Alternative, Path, alternatives, show, translate
+from dlx.spec.schema import Records, Setting, Training
+
+SectionName = Literal["dataset", "model", "training", "probes", "records"]
+SECTIONS: tuple[SectionName, ...] = ("dataset", "model", "training", "probes", "records")
+
+Checked = tuple[Any, list[Problem]]
+"""A section's value (None if it could not be made) and what is wrong."""
+
+
+def check_section(name: SectionName, node: Node | None, top: Place) -> Checked:
+    """A section from its node, None where the spec has none; ``top`` is where the spec begins."""
+    given = node if node is not None and node.content is not None else None
+    if name == "probes":
+        return ({}, []) if node is not None and given is None else _check_probes(given)
+    field = alternatives(schema.Spec.model_fields[name].annotation, schema.Spec.model_fields[name].metadata)
+    return _validated(field, given, _DEFAULTS[name], given or Node(None, (node or Node(None, top)).place), (name,))
+
+
+_DEFAULTS: Mapping[str, Any] = {"dataset": schema.DEFAULT_DATASET, "model": {}, "training": {}, "records": {}}
+
+
+def _validated(field: Sequence[Alternative], node: Node | None, default: Any, at: Node, path: Path) -> Checked:
+    validate = _validator(field)
+    try:
+        return validate(default if node is None else node.value), []
+    except ValidationError as error:
+        return None, translate(error, field, node, at, path)
+
+
+def _validator(field: Sequence[Alternative]) -> Callable[[Any], Any]:
+    ((annotation, metadata),) = field
+    member = next((data for data in metadata if isinstance(data, OneOf)), None)
+    return member.validate if member is not None else annotation.model_validate
+
+
+def _check_probes(node: Node | None) -> Checked:
+    found: dict[str, ProbeSpec] = {}
+    problems: list[Problem] = []
+    if node is not None and not isinstance(node.content, Mapping):
+        message = f"must be a mapping from names of probes to their settings, not {show(node.value)}"
+        return None, [node.place.problem(message, ("probes",))]
+    names = set(probes.registry.names())
+    for name in sorted({*schema.DEFAULT_PROBES, *(key for key, _ in node.items())} if node else schema.DEFAULT_PROBES):
+        entry = node.child(name) if node is not None else None
+        path = ("probes", name)
+        if name not in names:
+            assert node is not None
+            problems.append(node.keys[name].problem(f"unknown probe ({nearest(name, names)})", path))
+        elif entry is not None and not isinstance(entry.content, Mapping | None):
+            message = f"must be a mapping of settings ({{}} for the defaults), or null for off, not {show(entry.value)}"
+            problems.append(entry.place.problem(message, path))
+        elif entry is None or entry.content is not None:
+            settings = entry or Node({}, Place(""))
+            if settings.value.get("name", name) != name:
+                problems.append(settings.find(("name",)).problem(f"must be {name}, or left out", (*path, "name")))
+                continue
+            field = alternatives(ProbeSpec, [OneOf(probes.registry, name)])
+            value, wrong = _validated(field, settings, {}, settings, path)
+            problems += wrong
+            if not wrong:
+                found[name] = value
+    return (None if problems else found), problems
+
+
+Complaint = tuple[tuple[PathKey, ...], str]
+"""A path from the top of the spec, and what is wrong there."""
+
+
+def complete(
+    dataset: Any, model: Any, training: Training, probing: Mapping[str, ProbeSpec], records: Records
+) -> tuple[Setting | None, list[Complaint]]:
+    """A setting from its sections, with what they ask of one another checked and written in."""
+    complaints: list[Complaint] = []
+    try:
+        info, sizes = dataset.info(), dataset.sizes()
+    except FieldError as error:
+        return None, [(("dataset", *error.path), error.message)]
+    loss = losses.get(training.loss or losses.default_for(info.task))
+    if info.task not in loss.tasks:
+        suited = [name for name in losses.names() if info.task in losses.get(name).tasks]
+        complaints.append((("training", "loss"), f"{loss.name} is not for {info.task}: {', '.join(suited)} are"))
+        return None, complaints
+    activation = loss.activation(model.output_activation, info.task)
+    if not loss.allows(activation):
+        wanted = " or ".join(loss.output_activations or ())
+        message = f"{activation} does not go with the loss {loss.name}, which wants {wanted}"
+        complaints.append((("model", "output_activation"), message))
+    try:
+        model.check(info.input_shape, loss.outputs(info))
+    except FieldError as error:
+        complaints.append((("model", *error.path), error.message))
+    complaints += [(("training", *path), message) for path, message in _training(training, info, sizes)]
+    if complaints:
+        return None, complaints
+    training = training.model_copy(update={"loss": loss.name})
+    return Setting(dataset, model.model_copy(update={"output_activation": activation}), training, probing, records), []
+
+
+def _training(training: Training, info: Any, sizes: Mapping[str, int]) -> list[Complaint]:
+    complaints: list[Complaint] = []
+    if isinstance(training.batch_size, int) and training.batch_size > sizes["train"]:
+        message = f"{training.batch_size} is more than the {sizes['train']} training examples (full takes them all)"
+        complaints.append((("batch_size",), message))
+    stopping = training.early_stopping
+    if stopping is not None:
+        if not sizes["validation"]:
+            complaints.append((("early_stopping",), "needs a validation set: dataset.validation is 0"))
+        ranked = ["val_top5_accuracy"] if info.outputs > 10 else []
+        measured = ["val_accuracy", *ranked] if info.task == "classification" else ["val_mae", "val_rmse", "val_r2"]
+        if stopping.monitor not in ("val_loss", *measured):
+            message = f"{stopping.monitor} is not measured here: val_loss, {', '.join(measured)} are"
+            complaints.append((("early_stopping", "monitor"), message))
+    if training.class_weights is not None and info.task != "classification":
+        complaints.append((("class_weights",), "are for classification, and this is a regression"))
+    elif isinstance(training.class_weights, dict):
+        labels = {str(label) for label in range(info.outputs)}
+        for key in training.class_weights:
+            if key not in labels and key not in info.class_names:
+                hint = nearest(key, info.class_names) if info.class_names else f"labels are 0 to {info.outputs - 1}"
+                complaints.append((("class_weights", key), f"there is no such class ({hint})"))
+    return complaints
+
+
+def unknown_sections(root: Node) -> list[Problem]:
+    """Keys at the top of the spec that mean nothing."""
+    known = schema.Spec.model_fields
+    return [
+        root.keys[key].problem(f"unknown key ({nearest(key, known)})", (key,))
+        for key, _ in root.items()
+        if key not in known
+    ]

@@ -1,0 +1,114 @@
+"""``trial.yaml``: a trial with every default written out, enough to run it again anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from dlx.errors import SpecError
+from dlx.fields import MemberFields
+from dlx.members import plain
+from dlx.spec import document
+from dlx.spec.document import Node
+from dlx.spec.expand import Trial
+from dlx.spec.identity import trial_id
+from dlx.spec.problems import Findings
+from dlx.spec.scalars import write
+from dlx.spec.schema import DEFAULT_PROBES, Setting
+from dlx.spec.sections import SECTIONS, check_section, complete
+from dlx.spec.seeds import Seed, seeds_of
+
+_ABOUT = ("trial", "experiment", "index", "seed", "parameters", "digests", "revisions")
+
+
+def resolved(trial: Trial, experiment: str = "") -> str:
+    """The text of a trial's ``trial.yaml``."""
+    setting = trial.setting
+    members: dict[str, MemberFields] = {
+        "dataset": setting.dataset,
+        "model": setting.model,
+        "optimizer": setting.training.optimizer,
+    }
+    about: dict[str, Any] = {
+        "trial": trial.id,
+        "experiment": experiment,
+        "index": trial.index,
+        "seed": trial.seed.plain(),
+        "parameters": dict(trial.parameters),
+        "digests": {"dataset": setting.dataset.digest()},
+        "revisions": {kind: member.revision for kind, member in members.items()},
+    }
+    return write({**about, **settings(setting)})
+
+
+def settings(setting: Setting) -> dict[str, Any]:
+    """The sections of a setting as plain values, every field written out."""
+    values: dict[str, Any] = {name: plain(getattr(setting, name)) for name in SECTIONS}
+    return {**values, "probes": {name: _without_name(probe) for name, probe in values["probes"].items()}}
+
+
+def load_trial(path: str | PathLike[str]) -> Trial:
+    """The trial of a ``trial.yaml``.
+
+    Raises :class:`~dlx.errors.SpecError`, also where its settings would now train something else.
+    """
+    _, root = document.read(path, times=document.MAX_TRIAL)
+    findings = Findings()
+    findings.problems += [
+        root.keys[key].problem("unknown key", (key,)) for key, _ in root.items() if key not in (*_ABOUT, *SECTIONS)
+    ]
+    if not isinstance(root.content, Mapping):
+        raise SpecError([root.place.problem("not a trial.yaml")])
+    absent = [key for key in (*_ABOUT, *SECTIONS) if root.child(key) is None]
+    if absent:
+        raise SpecError([root.place.problem(f"not a trial.yaml: {', '.join(absent)} missing")])
+    values: list[Any] = []
+    for name in SECTIONS:
+        node = root.child(name)
+        if name == "probes" and node is not None and isinstance(node.content, Mapping):
+            node = _only_these(node)
+        value, problems = check_section(name, node, root.place)
+        values.append(value)
+        findings.problems += problems
+    with findings.collect():
+        seed = _seed(root)
+    about = {"trial": str, "index": int, "parameters": Mapping}
+    findings.problems += [
+        root.find((key,)).problem("not as dlx writes it", (key,))
+        for key, kind in about.items()
+        if not isinstance(root.value[key], kind)
+    ]
+    findings.raise_any()
+    setting, complaints = complete(*values)
+    findings.problems += [root.find(where).problem(message, where) for where, message in complaints]
+    findings.raise_any()
+    assert setting is not None
+    trial = Trial(root.value["trial"], root.value["index"], seed, setting, root.value["parameters"])
+    now = trial_id(setting, seed)
+    if now != trial.id:
+        message = f"{trial.id} is not what this version of dlx or its data would train under these settings (now {now})"
+        raise SpecError([root.find(("trial",)).problem(message, ("trial",))])
+    return trial
+
+
+def _without_name(probe: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in probe.items() if key != "name"}
+
+
+def _only_these(node: Node) -> Node:
+    """Probes that are on by default are off where a resolved trial does not name them."""
+    for name in DEFAULT_PROBES:
+        if node.child(name) is None:
+            node = node.with_item(name, Node(None, node.place))
+    return node
+
+
+def _seed(root: Node) -> Seed:
+    """A trial's seed: one, where an experiment's would be a number of them."""
+    node = root.child("seed")
+    listed = Node((node,), node.place) if node is not None and isinstance(node.content, int) else node
+    seeds = seeds_of(listed)
+    if len(seeds) != 1:
+        raise SpecError([root.find(("seed",)).problem("must be one seed", ("seed",))])
+    return next(iter(seeds))

@@ -1,0 +1,170 @@
+"""Training with labels: a model, a loss, an optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dlx.losses import Loss
+from dlx.metrics import Metrics
+from dlx.stages import Batch, Group, Stage, StepResult, Tensor, ValueAndGrad, Values, Variable
+
+if TYPE_CHECKING:
+    from dlx.sources import Splits
+    from dlx.spec import Setting
+
+
+def build(setting: Setting, splits: Splits) -> Supervised:
+    """The stage that a trial's setting asks for: its model, loss and optimiser as Keras objects.
+
+    The model is built in the setting's precision; what follows its logits is float32.
+    """
+    import keras
+
+    from dlx import activations
+    from dlx.keras_graph import nonlinearities
+
+    training, info = setting.training, splits.info
+    loss, outputs = setting.loss, setting.outputs
+    activation = loss.activation(setting.model.output_activation, info.task)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(training.precision)
+    try:
+        model = setting.model.build(info.input_shape, outputs)
+    finally:
+        keras.config.set_dtype_policy(before)
+    optimizer = training.optimizer.build()
+    if training.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    watched = nonlinearities(model)
+    # The last layer's nonlinearity is the loss's business: the model ends in logits.
+    behind = {name: found.activation for name, found in watched.items()}
+    behind[next(reversed(watched))] = activations.get(activation)
+    return Supervised(
+        model,
+        loss,
+        activation,
+        Metrics(info.task, outputs, activation),
+        optimizer,
+        l1=training.l1,
+        l2=training.l2,
+        class_weights=_class_weights(training.class_weights, splits),
+        nonlinearities={name: found.tensor for name, found in watched.items()},
+        limits={name: found.limits for name, found in behind.items() if found and found.limits},
+    )
+
+
+def _class_weights(given: Mapping[str, float] | str | None, splits: Splits) -> list[float] | None:
+    """One weight per class; ``balanced`` weighs a class by n / (classes · its examples), as in scikit-learn."""
+    if given is None:
+        return None
+    classes = splits.info.outputs
+    if not isinstance(given, str):
+        names = splits.info.class_names or [str(label) for label in range(classes)]
+        return [given.get(str(label), given.get(name, 1.0)) for label, name in enumerate(names)]
+    import numpy as np
+
+    _, labels = splits.train.arrays or splits.train.read(np.arange(len(splits.train)))
+    counts = np.bincount(labels, minlength=classes)
+    return [len(labels) / (classes * count) if count else 0.0 for count in counts.tolist()]
+
+
+class Supervised(Stage):
+    """Gradient descent on the mean data loss of a mini-batch.
+
+    ``activation`` is the output activation; ``class_weights`` (classes,) multiply the loss
+    of an example by the weight of its class, the mean still being over examples.
+    ``nonlinearities``: the model's tensor behind each layer with a kernel, by Keras name.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        activation: str,
+        metrics: Metrics,
+        optimizer: Any,
+        *,
+        name: str = "train",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+        nonlinearities: Mapping[str, Any] | None = None,
+        limits: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.metrics = metrics
+        self._loss = loss
+        self._activation = activation
+        self._class_weights = class_weights
+        variables: list[Variable] = list(model.trainable_variables)
+        penalised = [variable.name.endswith("kernel") for variable in variables]
+        self.groups = {"model": Group(variables, optimizer, l1=l1, l2=l2, penalised=penalised)}
+        self.state = list(model.non_trainable_variables)
+        self.limits = limits or {}
+        self._nonlinearities = dict(nonlinearities or {})
+
+    def sum_shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.metrics.shapes()
+
+    def step(self, groups: Values, state: Sequence[Tensor], batch: Batch, key: Any, differentiate: ValueAndGrad) -> StepResult:
+        def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
+            logits, new_state = self._forward(weights, state, batch.inputs, training=True)
+            losses = self._losses(logits, batch.targets)
+            from keras import ops
+
+            return ops.mean(losses), (losses, logits, new_state)
+
+        (_, (losses, logits, new_state)), gradients = differentiate(objective, groups["model"])
+        return StepResult({"model": gradients}, new_state, self.metrics.sums(losses, logits, batch.targets))
+
+    def loss(self, groups: Values, state: Sequence[Tensor], batch: Batch) -> Tensor:
+        from keras import ops
+
+        logits, _ = self._forward(groups["model"], state, batch.inputs, training=False)
+        return ops.mean(self._losses(logits, batch.targets))
+
+    def evaluate(self, groups: Values, state: Sequence[Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
+        logits, _ = self._forward(groups["model"], state, batch.inputs, training=False)
+        return self.metrics.sums(self._losses(logits, batch.targets), logits, batch.targets, weights)
+
+    def activations(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
+        import keras
+
+        from dlx.losses import answer
+
+        # A model of the same layers that gives every nonlinearity's output; it has the same
+        # variables, though not always in the same order.
+        watched = keras.Model(self.model.inputs, list(self._nonlinearities.values()))
+        values = {
+            id(variable): value
+            for variable, value in zip(
+                [*self.groups["model"].variables, *self.state], [*groups["model"], *state], strict=True
+            )
+        }
+        outputs, _ = watched.stateless_call(
+            [values[id(variable)] for variable in watched.trainable_variables],
+            [values[id(variable)] for variable in watched.non_trainable_variables],
+            inputs,
+            training=False,
+        )
+        found = dict(zip(self._nonlinearities, outputs, strict=True))
+        last = next(reversed(found))
+        # The last layer's nonlinearity is the output activation, which the loss keeps for itself.
+        found[last] = answer(found[last], self._activation)
+        return found
+
+    def _forward(self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool) -> tuple[Tensor, list[Tensor]]:
+        from keras import ops
+
+        logits, new_state = self.model.stateless_call(list(weights), list(state), inputs, training=training)
+        return ops.cast(logits, "float32"), new_state
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        losses = self._loss.per_example(logits, targets, self._activation)
+        if self._class_weights is None:
+            return losses
+        from keras import ops
+
+        return losses * ops.take(ops.convert_to_tensor(self._class_weights, dtype="float32"), targets)

@@ -1,0 +1,84 @@
+"""Training examples on their way to the device, in windows of whole steps.
+
+Data that fit stay on the device and the order of an epoch is an index into them. Data that
+do not are read a window ahead, in a thread, in the order of the epoch: the same compiled
+step then runs over the window, so that resident and streamed training give the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dlx.sources import Source
+
+DEFAULT_RESIDENT_BYTES = 2 << 30
+WINDOW_BYTES = 64 << 20
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def resident_limit() -> int:
+    """Bytes of a part that may stay on the device (``DLX_RESIDENT_BYTES``, default 2 GiB)."""
+    return int(os.environ.get("DLX_RESIDENT_BYTES", DEFAULT_RESIDENT_BYTES))
+
+
+def is_resident(source: Source) -> bool:
+    """Whether a part is kept on the device whole."""
+    return source.arrays is not None and source.nbytes <= resident_limit()
+
+
+class Stream:
+    """A part read in windows of about 64 MiB, one ahead of the step that is running.
+
+    Windows are aligned to multiples of ``length`` steps from the beginning of the epoch, and
+    all have the same shape, the rest of the last one being zeros that no step looks at.
+    """
+
+    def __init__(self, source: Source, batch_size: int) -> None:
+        self._source = source
+        self._batch_size = batch_size
+        per_example = max(1, source.nbytes // max(1, len(source)))
+        self.length = max(1, WINDOW_BYTES // (per_example * batch_size))
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlx-feed")
+        self._pending: dict[int, Future[Arrays]] = {}
+        self._order = np.empty(0, dtype=np.int32)
+
+    def begin_epoch(self, order: np.ndarray) -> None:
+        """Forget what was read ahead and visit the examples in this order."""
+        for future in self._pending.values():
+            future.cancel()
+        self._pending = {}
+        self._order = order
+
+    def windows(self, lo: int, hi: int) -> Iterator[tuple[int, int, int, Arrays]]:
+        """What steps lo … hi−1 need: (window's first step, lo, hi within it, (inputs, targets))."""
+        for number in range(lo // self.length, -(-hi // self.length)):
+            first = number * self.length
+            yield first, max(lo, first), min(hi, first + self.length), self._window(number)
+
+    def _window(self, number: int) -> Arrays:
+        # The current window stays until the next is asked for: a chunk may end inside it.
+        self._pending = {key: future for key, future in self._pending.items() if key >= number}
+        for key in (number, number + 1):
+            if key not in self._pending and key * self.length * self._batch_size < len(self._order):
+                self._pending[key] = self._reader.submit(self._read, self._order, key)
+        return self._pending[number].result()
+
+    def _read(self, order: np.ndarray, number: int) -> Arrays:
+        rows = self.length * self._batch_size
+        inputs, targets = self._source.read(order[number * rows : (number + 1) * rows])
+        return _padded(inputs, rows), _padded(targets, rows)
+
+
+def _padded(rows: np.ndarray, length: int) -> np.ndarray:
+    if len(rows) == length:
+        return rows
+    whole = np.zeros((length, *rows.shape[1:]), dtype=rows.dtype)
+    whole[: len(rows)] = rows
+    return whole

@@ -1,0 +1,264 @@
+"""The loop over epochs and chunks of one stage: train, record, keep, stop.
+
+Everything that is neither a step (the stage) nor its compilation (the engine): when a chunk
+ends, what is recorded there, when a checkpoint is due. Chunks are cut by the clock, so that
+signals are heard within half a second; where they are cut changes no bit of the result.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dlx.errors import DlxError
+from dlx.events import EpochEnded, GradientsRecorded, Observer, StepsDone
+from dlx.probes import LayerParameters, Moment, ProbeSpec, Row
+from dlx.randomness import epoch_order
+from dlx.training.early_stopping import Patience, Rule
+
+if TYPE_CHECKING:
+    from dlx.training.program import Arrays, EpochNumbers, Program
+    import numpy as np
+
+    from dlx.metrics import Metrics
+
+CHUNK_SECONDS = 0.4
+PARTS = {"train": "train", "val": "validation", "test": "test"}
+
+
+class Diverged(DlxError):
+    """The loss is no longer a number."""
+
+
+@dataclass
+class Progress:
+    """Where a stage stands, in a form that a checkpoint keeps.
+
+    ``epoch`` epochs are complete and ``step`` steps of the next one; ``begun`` once the
+    rows of epoch 0 are written. ``seconds`` of the epoch under way; ``summary``: the metrics
+    of the weights that the stage would leave now.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    begun: bool = False
+    patience: Patience = field(default_factory=Patience)
+    seconds: float = 0.0
+    summary: dict[str, float | None] = field(default_factory=dict)
+
+    def state(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Progress:
+        """From :meth:`state`."""
+        return cls(**{**state, "patience": Patience(**state["patience"])})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage is to do: its name in the tables, its length, what is recorded and when to stop."""
+
+    stage: str
+    epochs: int
+    probes: tuple[ProbeSpec, ...]
+    layers: tuple[LayerParameters, ...]
+    metrics: Metrics
+    variations: Mapping[str, np.ndarray | None]
+    early_stopping: Rule | None = None
+
+
+class Keeper(Protocol):
+    """Where rows and checkpoints go: the recorder's side of a trial."""
+
+    @property
+    def stride(self) -> int | None:
+        """Steps between checkpoints, where the schedule is in steps."""
+
+    def append(self, table: str, rows: Sequence[Row]) -> None:
+        """Write rows that from now on survive the process."""
+
+    def keep_if_due(self, *, epoch: int, step: int, epoch_ended: bool) -> None:
+        """Checkpoint if the schedule says so; ``step`` counts from the beginning of the stage."""
+
+    def pause(self) -> None:
+        """Checkpoint and raise, if somebody asked the trial to stop."""
+
+
+class Loop:
+    """One stage of one trial, from wherever its progress says to its end."""
+
+    def __init__(
+        self, plan: Plan, program: Program, progress: Progress, keeper: Keeper, observer: Observer,
+        *, trial: str, seed: int, best: Arrays | None = None,
+    ) -> None:  # fmt: skip
+        self._plan = plan
+        self._program = program
+        self.progress = progress
+        self.best = best
+        self._keeper = keeper
+        self._observe = observer
+        self._trial = trial
+        self._seed = seed
+        self._chunk = 1
+        self.last: Arrays = {}
+
+    def run(self) -> None:
+        """Train to the end; raises :class:`Diverged`, or what the keeper's ``pause`` raises."""
+        progress, plan = self.progress, self._plan
+        if not progress.begun:
+            self._begin()
+        while progress.epoch < plan.epochs and not self._out_of_patience():
+            self._epoch()
+        self._finish()
+
+    def _begin(self) -> None:
+        """Epoch 0: what the untrained network gives, and its gradients."""
+        evaluated = self._evaluate("train", "val", "test")
+        self._keeper.append("metrics", [self._metrics_row(evaluated)])
+        self._probe(lambda probe: True)
+        self.progress.summary = evaluated
+        self.progress.begun = True
+        self._observe(EpochEnded(self._trial, self._plan.stage, 0, self._plan.epochs, evaluated))
+
+    def _epoch(self) -> None:
+        progress, plan, program = self.progress, self._plan, self._program
+        began = time.monotonic()
+        behind = progress.epoch * program.steps
+        order = epoch_order(self._seed, plan.stage, progress.epoch + 1, program.examples)
+        program.begin_epoch(order, behind)
+        seconds = progress.seconds
+        for hi in self._chunks():
+            program.run(progress.step, hi)
+            progress.step = hi
+            progress.seconds = seconds + time.monotonic() - began
+            self._observe(StepsDone(self._trial, plan.stage, progress.epoch + 1, plan.epochs, hi, program.steps))
+            if hi < program.steps:
+                self._probe(lambda probe: self._due_in_steps(probe, behind + hi))  # noqa: B023
+                self._keeper.keep_if_due(epoch=progress.epoch, step=behind + hi, epoch_ended=False)
+            self._keeper.pause()
+        # An evaluation that is broken off leaves the progress at the epoch's last step.
+        evaluated = self._evaluate("val", "test")
+        numbers = program.end_epoch()
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        evaluated = self._finished("train", numbers.sums) | evaluated
+        self._keeper.append("metrics", [self._metrics_row(evaluated)])
+        self._probe(lambda probe: self._due_at_epoch(probe), numbers)
+        seconds = progress.seconds
+        rate = program.examples / seconds if seconds > 0 else None
+        timing = {"stage": plan.stage, "epoch": progress.epoch, "seconds": seconds, "examples_per_second": rate}
+        self._keeper.append("timing", [timing])
+        progress.seconds = 0.0
+        self._observe(EpochEnded(self._trial, plan.stage, progress.epoch, plan.epochs, evaluated))
+        self._judge(evaluated)
+        self._keeper.keep_if_due(epoch=progress.epoch, step=progress.epoch * program.steps, epoch_ended=True)
+        self._keeper.pause()
+
+    def _chunks(self) -> Iterator[int]:
+        """The end of each chunk of the epoch: about half a second's steps, cut at record points."""
+        program, plan = self._program, self._plan
+        behind = self.progress.epoch * program.steps
+        strides = [int(probe.every.amount) for probe in plan.probes if probe.every.unit == "steps"]
+        strides += [self._keeper.stride] if self._keeper.stride else []
+        while self.progress.step < program.steps:
+            lo = self.progress.step
+            ends = [(behind + lo) // stride * stride + stride - behind for stride in strides]
+            hi = min(program.steps, lo + self._chunk, *ends)
+            began = time.monotonic()
+            yield hi
+            spent = max(time.monotonic() - began, 1e-6)
+            if hi - lo == self._chunk or spent > CHUNK_SECONDS:
+                # Growth is bounded: the first chunk contains the compilation.
+                self._chunk = max(1, int((hi - lo) * min(8.0, CHUNK_SECONDS / spent)))
+
+    def _judge(self, evaluated: Mapping[str, float | None]) -> None:
+        """Diverged, improved, or out of patience."""
+        progress, rule = self.progress, self._plan.early_stopping
+        loss = evaluated["train_loss"]
+        if loss is None or not math.isfinite(loss):
+            progress.summary = dict(evaluated)
+            raise Diverged(f"the training loss is {loss} after epoch {progress.epoch} of stage {self._plan.stage}")
+        if rule is None:
+            progress.summary = dict(evaluated)
+            return
+        if progress.patience.improved(rule, evaluated.get(rule.monitor), progress.epoch):
+            self.best = self._program.weights()
+            progress.summary = dict(evaluated)
+        elif not (rule.restore_best_weights and progress.patience.best_epoch):
+            progress.summary = dict(evaluated)
+
+    def _out_of_patience(self) -> bool:
+        rule = self._plan.early_stopping
+        return rule is not None and self.progress.patience.exhausted(rule)
+
+    def _finish(self) -> None:
+        """Leave the weights that the stage is to hand on: the last ones, or the best epoch's."""
+        rule = self._plan.early_stopping
+        averaged = self._program.finalize()
+        self.last = self._program.weights()
+        if rule is not None and rule.restore_best_weights and self.best is not None:
+            self._program.set_weights(self.best)
+        elif averaged:
+            self.progress.summary |= self._evaluate("val", "test")
+
+    def _evaluate(self, *parts: str) -> dict[str, float | None]:
+        """Columns of the parts there are; a part that is not there has empty ones."""
+        evaluated: dict[str, float | None] = {}
+        for part in parts:
+            if self._program.count(PARTS[part]):
+                evaluated |= self._finished(part, self._program.evaluate(PARTS[part], self._keeper.pause))
+            else:
+                evaluated |= {f"{part}_{name}": None for name in self._plan.metrics.names}
+        return evaluated
+
+    def _finished(self, part: str, sums: Mapping[str, Any]) -> dict[str, float | None]:
+        count = self._program.count(PARTS[part])
+        finished = self._plan.metrics.finish(sums, count, self._plan.variations.get(PARTS[part]))
+        return {f"{part}_{name}": value for name, value in finished.items()}
+
+    def _metrics_row(self, evaluated: Mapping[str, float | None]) -> Row:
+        step = self.progress.epoch * self._program.steps
+        rate = self._program.learning_rate(max(0, step - 1))
+        stage = {"stage": self._plan.stage, "epoch": self.progress.epoch, "step": step}
+        return stage | dict(evaluated) | {"learning_rate": rate}
+
+    def _due_at_epoch(self, probe: ProbeSpec) -> bool:
+        if probe.every.unit == "epochs":
+            return self.progress.epoch % int(probe.every.amount) == 0
+        return self._due_in_steps(probe, self.progress.epoch * self._program.steps)
+
+    def _due_in_steps(self, probe: ProbeSpec, step: int) -> bool:
+        return probe.every.unit == "steps" and step % int(probe.every.amount) == 0
+
+    def _probe(self, due: Callable[[ProbeSpec], bool], numbers: EpochNumbers | None = None) -> None:
+        progress, plan = self.progress, self._plan
+        moment = Moment(
+            plan.stage,
+            progress.epoch,
+            progress.epoch * self._program.steps + progress.step,
+            plan.layers,
+            numbers.gradient_norms.get("model", ()) if numbers else (),
+            numbers.moves.get("model", ()) if numbers else (),
+        )
+        for probe in plan.probes:
+            if not due(probe):
+                continue
+            rows = probe.rows(self._program.measure(probe), moment)
+            for table, written in rows.items():
+                self._keeper.append(table, written)
+            if probe.name == "gradients":
+                self._show_gradients(rows["gradients"], min(probe.sample, self._program.examples))
+
+    def _show_gradients(self, rows: Sequence[Row], sample: int) -> None:
+        """Tell whoever watches the norms of the sample's gradient, layer by layer."""
+        norms: dict[str, tuple[float, ...]] = {}
+        for row in rows:
+            if row["source"] == "probe":
+                norms[row["parameter"]] = (*norms.get(row["parameter"], ()), row["grad_norm"])
+        if norms:
+            step = rows[0]["step"]
+            self._observe(GradientsRecorded(self._trial, self._plan.stage, rows[0]["epoch"], step, sample, norms))

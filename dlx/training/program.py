@@ -1,0 +1,397 @@
+"""A stage, compiled, with its data at hand: what all engines do alike.
+
+A program runs steps [lo, hi) of an epoch with bounds given at run time, so that signals,
+checkpoints and schedules fall between two calls, at no cost and without changing a bit of
+what is trained. Between calls the stage's Keras variables hold the truth; what a step does
+to them is written here once, in Keras ops, and compiled by the engine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from dlx.probes import ProbeSpec
+from dlx.randomness import key as random_key
+from dlx.sources import Source, Splits
+from dlx.stages import Batch, Group, Stage, StepResult, Tensor, ValueAndGrad, Values
+from dlx.training import feed
+
+Arrays = dict[str, np.ndarray]
+
+EVALUATION_ROWS = 1000
+EVALUATION_VALUES = 1 << 24
+EVALUATION_BLOCKS = 4
+"""Blocks of an evaluation between two looks at whether to stop."""
+
+
+@dataclass(frozen=True)
+class EpochNumbers:
+    """What a compiled epoch has accumulated, on the host.
+
+    ``sums`` over the epoch's examples. Where steps were watched, per group and variable:
+    ``gradient_norms``, the root mean square over the epoch's steps of ‖∂L/∂θ‖₂, and
+    ``moves``, (‖Δθ‖, ‖θ‖) of the last step, θ before it.
+    """
+
+    sums: dict[str, Any]
+    gradient_norms: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    moves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+
+
+class StepKey(keras.random.SeedGenerator):  # type: ignore[misc]
+    """Seeds for one step: the same (words, step) gives the same seeds, each call another one."""
+
+    def __init__(self, words: Tensor, step: Tensor) -> None:
+        # Not the parent's: its state is a variable, and this one must have none.
+        object.__setattr__(self, "_seed", (words, step))
+        object.__setattr__(self, "_calls", 0)
+
+    def next(self, ordered: bool = True) -> Tensor:
+        """The next seed of the step: two words."""
+        words, step = self._seed
+        object.__setattr__(self, "_calls", self._calls + 1)
+        call = ops.cast(self._calls, words.dtype)
+        return ops.stack([words[0] + call, ops.bitwise_xor(words[1], ops.cast(step, words.dtype))])
+
+
+class Program(ABC):
+    """One stage on one backend, with the training data on the device or streamed to it.
+
+    ``steps``: steps per epoch, the last of which may be a smaller batch. A program outlives
+    a trial: :meth:`load` starts the next one without compiling again.
+    """
+
+    def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
+        self.stage = stage
+        self.batch_size = batch_size
+        self._watch = watch
+        for group in stage.groups.values():
+            group.optimizer.build(group.variables)
+        shapes = stage.sum_shapes()
+        self._sum_names = sorted(shapes)
+        self._sum_shapes = [shapes[name] for name in self._sum_names]
+        self._words = random_key(0, stage.name)
+        self._resident: dict[int, tuple[Source, Tensor, Tensor]] = {}
+        self._measures: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        self._moved = self._compile(_moves)
+        self._clear()
+
+    # What a backend must do
+
+    @abstractmethod
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        """An array where the program computes."""
+
+    @abstractmethod
+    def _take_steps(
+        self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
+    ) -> None:
+        """Steps lo … hi−1 in one compiled loop, ``rows`` examples each, and wait for them.
+
+        ``bounds`` are lo, hi, the step at which ``order`` begins, and the stage's step at
+        which the epoch begins. Changes the stage's variables and ``self._accumulated``.
+        """
+
+    @abstractmethod
+    def _evaluate(self, rows: int, seen: int, inputs: Tensor, targets: Tensor) -> Sequence[Tensor]:
+        """Compensated sums over a part's examples from ``seen`` on, ``rows`` at a time, as accumulators."""
+
+    @abstractmethod
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of tensors only, compiled."""
+
+    @abstractmethod
+    def _differentiate(self, function: Callable[[list[Tensor]], tuple[Tensor, Any]], values: Sequence[Tensor]) -> Any:
+        """The backend's :data:`~dlx.stages.ValueAndGrad`."""
+
+    def _square_sum(self, gradient: Tensor) -> Tensor:
+        return ops.sum(ops.square(ops.cast(gradient, "float32")))
+
+    # Data
+
+    def attach(self, splits: Splits) -> None:
+        """Use these data; arrays that are already on the device stay there."""
+        self.splits = splits
+        self._parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+        self.examples = len(splits.train)
+        self.steps = -(-self.examples // self.batch_size)
+        self._scaling = self._to_device(splits.scaling.subtract), self._to_device(splits.scaling.divide)
+        present = {id(source): source for source in self._parts.values() if source is not None}
+        self._resident = {key: kept for key, kept in self._resident.items() if key in present}
+        for key, source in present.items():
+            if key not in self._resident and feed.is_resident(source):
+                inputs, targets = source.arrays or ()
+                self._resident[key] = (source, self._to_device(inputs), self._to_device(targets))
+        streamed = id(splits.train) not in self._resident
+        self._stream = feed.Stream(splits.train, self.batch_size) if streamed else None
+
+    def count(self, part: str) -> int:
+        """Examples in ``train``, ``validation`` or ``test``; 0 where there is no such part."""
+        source = self._parts[part]
+        return 0 if source is None else len(source)
+
+    def begin_epoch(self, order: np.ndarray, first_step: int) -> None:
+        """Visit the training examples in this order (int32); ``first_step`` steps are behind the stage."""
+        self._first_step = first_step
+        if self._stream is not None:
+            self._stream.begin_epoch(order)
+        else:
+            self._order = self._to_device(order)
+
+    # Steps
+
+    def run(self, lo: int, hi: int) -> None:
+        """Take steps lo … hi−1 of the epoch and wait for them."""
+        if self._watch and hi == self.steps:
+            self._run(lo, hi - 1)
+            before = [ops.copy(variable.value) for variable in self._variables]
+            self._run(hi - 1, hi)
+            self._moves = self._measure_moves(before)
+        else:
+            self._run(lo, hi)
+
+    def _run(self, lo: int, hi: int) -> None:
+        """Whole batches in one loop, the smaller batch at the end of an epoch in one of its own."""
+        whole = self.examples // self.batch_size
+        if lo < min(hi, whole):
+            self._loop(self.batch_size, lo, min(hi, whole))
+        if max(lo, whole) < hi:
+            self._loop(self.examples - whole * self.batch_size, whole, hi)
+
+    def _loop(self, rows: int, lo: int, hi: int) -> None:
+        if self._stream is None:
+            _, inputs, targets = self._resident[id(self.splits.train)]
+            self._take_steps(rows, (lo, hi, 0, self._first_step), self._order, inputs, targets)
+            return
+        in_order = self._to_device(np.arange(self._stream.length * self.batch_size, dtype=np.int32))
+        for first, start, end, (inputs, targets) in self._stream.windows(lo, hi):
+            bounds = start, end, first, self._first_step
+            self._take_steps(rows, bounds, in_order, self._to_device(inputs), self._to_device(targets))
+
+    def _step(
+        self, values: Values, state: Sequence[Tensor], batch: Batch, words: Tensor, step: Tensor
+    ) -> tuple[StepResult, list[Tensor]]:
+        """What the stage makes of a batch, and what is added to the accumulators."""
+        result = self.stage.step(values, state, batch, StepKey(words, step), self._differentiate)
+        added = [result.sums[name] for name in self._sum_names]
+        if self._watch:
+            gradients = [gradient for name in self.stage.groups for gradient in result.updates[name]]
+            added.append(ops.stack([self._square_sum(gradient) for gradient in gradients]))
+        return result, added
+
+    def _with_penalties(
+        self, group: Group, values: Sequence[Tensor], updates: Sequence[Tensor], scale: Tensor | None
+    ) -> list[Tensor]:
+        """What the optimiser is given: updates, the penalties' gradients, and the loss scale that it takes out again."""
+        gradients = []
+        for value, update, penalised in zip(values, updates, group.penalised, strict=True):
+            if penalised and group.l2:
+                update = update + group.l2 * value
+            if penalised and group.l1:
+                update = update + group.l1 * ops.sign(value)
+            gradients.append(update if scale is None else update * scale)
+        return gradients
+
+    def end_epoch(self) -> EpochNumbers:
+        """Hand over the accumulators and clear them."""
+        values = [_float64(total) - _float64(carry) for total, carry in _pairs(self._accumulated)]
+        sums = dict(zip(self._sum_names, values, strict=False))
+        norms: dict[str, tuple[float, ...]] = {}
+        moves: dict[str, tuple[tuple[float, float], ...]] = {}
+        if self._watch:
+            left = iter(np.sqrt(values[-1] / self.steps).tolist()), iter(map(tuple, _float64(self._moves).tolist()))
+            for name, group in self.stage.groups.items():
+                norms[name], moves[name] = (tuple(itertools.islice(one, len(group.variables))) for one in left)
+        self._clear()
+        return EpochNumbers(sums, norms, moves)
+
+    # Looking
+
+    def evaluate(self, part: str, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        """Sums over ``train``, ``validation`` or ``test`` in inference mode.
+
+        ``between`` is called every few seconds at most; what it raises ends the evaluation
+        and leaves the program as it was.
+        """
+        source = self._parts[part]
+        assert source is not None
+        rows = evaluation_rows(self.stage.model, len(source))
+        stride = rows * EVALUATION_BLOCKS
+        totals: list[Any] = [0.0] * len(self._sum_names)
+        for start in range(0, len(source), stride):
+            # Every call has the same number of rows; the last ends with the last example.
+            first = max(0, min(start, len(source) - stride))
+            end = min(first + stride, len(source))
+            if id(source) in self._resident:
+                inputs, targets = (array[first:end] for array in self._resident[id(source)][1:])
+            else:
+                inputs, targets = map(self._to_device, source.read(np.arange(first, end)))
+            sums = self._evaluate(rows, start - first, inputs, targets)
+            totals = [t + _float64(a) - _float64(b) for t, (a, b) in zip(totals, _pairs(sums), strict=True)]
+            between()
+        return dict(zip(self._sum_names, totals, strict=True))
+
+    def measure(self, probe: ProbeSpec) -> dict[str, np.ndarray]:
+        """A probe's numbers over the first ``probe.sample`` training examples."""
+        identity = f"{probe.name}/{json.dumps(probe.changed(), sort_keys=True)}"
+        if identity not in self._measures:
+
+            def measured(values: Values, state: Sequence[Tensor], inputs: Tensor, targets: Tensor, scaling: Any) -> Any:
+                batch = Batch(scaled(inputs, *scaling), targets)
+                return probe.measure(self.stage, values, state, batch, self._differentiate)
+
+            self._measures[identity] = self._compile(measured), self._compile(probe.finish)
+        measure, finish = self._measures[identity]
+        sample = min(probe.sample, self.examples)
+        rows = evaluation_rows(self.stage.model, sample)
+        combined = None
+        for begin in range(0, sample, rows):
+            arrays = self.splits.train.read(np.arange(begin, min(begin + rows, sample)))
+            part = measure(self._values(), self._state(), *map(self._to_device, arrays), self._scaling)
+            combined = part if combined is None else probe.combine(combined, part)
+        return {name: to_host(value) for name, value in finish(combined).items()}
+
+    def learning_rate(self, step: int) -> float:
+        """The (first group's) learning rate in a step of the stage, counted from 0."""
+        rate = _inner(next(iter(self.stage.groups.values())).optimizer)._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            return float(rate(step))
+        return float(to_host(rate))
+
+    # Starting, keeping, going on
+
+    def load(self, values: Mapping[str, np.ndarray], seed: int) -> None:
+        """Set every variable by path (an absent one keeps its value) and start all optimisers afresh.
+
+        ``seed`` keys what a step draws.
+        """
+        for variable in [*self._variables, *self.stage.state]:
+            if variable.path in values:
+                variable.assign(values[variable.path])
+        for group in self.stage.groups.values():
+            # A fresh optimiser knows the initial value of each of its own variables.
+            fresh = type(group.optimizer).from_config(group.optimizer.get_config())
+            fresh.build(group.variables)
+            for variable, first in zip(group.optimizer.variables, fresh.variables, strict=True):
+                variable.assign(first)
+        self._words = random_key(seed, f"step/{self.stage.name}")
+        self._clear()
+
+    def snapshot(self) -> Arrays:
+        """All that a later :meth:`restore` needs: variables, optimisers, state, accumulators."""
+        arrays = {f"variables/{name}": to_host(value) for name, value in self._named()}
+        arrays |= {f"accumulated/{i}": to_host(value) for i, value in enumerate(self._accumulated)}
+        return arrays | {"moves": to_host(self._moves)}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Go on from a snapshot, to the same bits."""
+        for name, variable in self._named():
+            variable.assign(arrays[f"variables/{name}"])
+        self._accumulated = [self._to_device(arrays[f"accumulated/{i}"]) for i in range(len(self._accumulated))]
+        self._moves = self._to_device(arrays["moves"])
+
+    def weights(self) -> Arrays:
+        """The recorded network's weights by path."""
+        return {variable.path: to_host(variable) for variable in self.stage.model.weights}
+
+    def set_weights(self, arrays: Arrays) -> None:
+        """Put weights back (best epoch); optimisers are left alone."""
+        for variable in self.stage.model.weights:
+            variable.assign(arrays[variable.path])
+
+    def finalize(self) -> bool:
+        """End the stage; whether an optimiser that averages weights has put the average in their place."""
+        averaged = False
+        for group in self.stage.groups.values():
+            optimizer = _inner(group.optimizer)
+            optimizer.finalize_variable_values(group.variables)
+            averaged = averaged or bool(optimizer.use_ema)
+        return averaged
+
+    # Variables
+
+    @property
+    def _variables(self) -> list[Any]:
+        return [variable for group in self.stage.groups.values() for variable in group.variables]
+
+    def _values(self) -> dict[str, list[Tensor]]:
+        groups = self.stage.groups.items()
+        return {name: [ops.convert_to_tensor(v.value) for v in group.variables] for name, group in groups}
+
+    def _state(self) -> list[Tensor]:
+        return [ops.convert_to_tensor(variable.value) for variable in self.stage.state]
+
+    def _named(self) -> list[tuple[str, Any]]:
+        """Every variable under a name of its own; two optimisers may use the same paths."""
+        named = [(variable.path, variable) for variable in [*self._variables, *self.stage.state]]
+        for group, members in self.stage.groups.items():
+            named += [(f"{group}/optimizer/{i}", v) for i, v in enumerate(members.optimizer.variables)]
+        return named
+
+    def _measure_moves(self, before: Sequence[Tensor]) -> Tensor:
+        """(‖Δθ‖, ‖θ‖) of each variable since ``before``: (variables, 2)."""
+        return self._moved(before, [ops.convert_to_tensor(v.value) for v in self._variables])
+
+    def _clear(self) -> None:
+        """Accumulators: two tensors each, the sum and what rounding has kept from it."""
+        shapes = [*self._sum_shapes, (len(self._variables),)] if self._watch else self._sum_shapes
+        self._accumulated = [ops.zeros(shape, "float32") for shape in shapes for _ in range(2)]
+        self._moves = ops.zeros((len(self._variables), 2), "float32")
+
+
+def to_host(value: Tensor) -> np.ndarray:
+    """A tensor or variable as a NumPy array of its own, which later steps do not change."""
+    return np.array(value.numpy() if hasattr(value, "numpy") else value)
+
+
+def scaled(inputs: Tensor, subtract: Tensor, divide: Tensor) -> Tensor:
+    """Stored inputs as the network sees them."""
+    return (ops.cast(inputs, "float32") - subtract) / divide
+
+
+def accumulate(accumulated: Sequence[Tensor], added: Sequence[Tensor]) -> list[Tensor]:
+    """Compensated sums (Kahan 1965): a million small float32 terms lose no digits."""
+    result: list[Tensor] = []
+    for (total, carry), value in zip(_pairs(accumulated), added, strict=True):
+        corrected = ops.cast(value, "float32") - carry
+        grown = total + corrected
+        result += [grown, (grown - total) - corrected]
+    return result
+
+
+def evaluation_rows(model: Any, examples: int) -> int:
+    """Examples that are looked at together: up to a thousand, fewer where activations are large."""
+    largest = max(math.prod(size or 1 for size in layer.output.shape[1:]) for layer in model.layers)
+    return max(1, min(examples, EVALUATION_ROWS, EVALUATION_VALUES // max(1, largest)))
+
+
+def _moves(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
+    pairs = [(ops.cast(old, "float32"), ops.cast(new, "float32")) for old, new in zip(before, after, strict=True)]
+    return ops.stack([ops.stack([_norm(new - old), _norm(old)]) for old, new in pairs])
+
+
+def _norm(value: Tensor) -> Tensor:
+    return ops.sqrt(ops.sum(ops.square(value)))
+
+
+def _pairs(accumulated: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(accumulated[::2], accumulated[1::2], strict=True))
+
+
+def _float64(value: Tensor) -> Any:
+    return np.asarray(to_host(value), dtype=np.float64)
+
+
+def _inner(optimizer: Any) -> Any:
+    """The optimiser that a loss scale is wrapped around, or the optimiser itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)

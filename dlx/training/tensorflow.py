@@ -1,0 +1,175 @@
+"""The TensorFlow engine: one compiled loop over steps, variables updated in place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlx.errors import UsageError
+from dlx.training.chatter import silenced
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+with silenced():
+    import keras
+    import tensorflow as tf
+
+from dlx.stages import Batch, Stage, Tensor
+from dlx.training.engine import Engine
+from dlx.training.program import Program, accumulate, scaled
+
+
+def start(threads: int | None) -> TensorFlowEngine:
+    """Make the engine: threads, determinism and memory growth are set before the first operation."""
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(f"KERAS_BACKEND is {keras.backend.backend()!r} but the engine asked for is tensorflow")
+    threads = threads or os.cpu_count() or 1
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)
+    return TensorFlowEngine(threads)
+
+
+class TensorFlowEngine(Engine):
+    """Keras on TensorFlow in this process."""
+
+    name = "tensorflow"
+
+    def compile(self, stage: Stage, batch_size: int, *, watch: bool) -> Program:
+        return TensorFlowProgram(stage, batch_size, watch=watch)
+
+    def out_of_memory(self, error: BaseException) -> str | None:
+        if isinstance(error, MemoryError):
+            return "out of memory"
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            return f"out of memory: {str(error.message).splitlines()[0]} (a smaller batch_size or model needs less)"
+        return None
+
+    def device(self) -> str:
+        gpus = tf.config.list_physical_devices("GPU")
+        if not gpus:
+            return "cpu"
+        return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
+
+
+class TensorFlowProgram(Program):
+    """One stage on TensorFlow.
+
+    Dense nets run under XLA, which fuses their small operations; convolutions on a CPU do
+    not (XLA's are several times slower there than TensorFlow's own).
+    """
+
+    def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
+        super().__init__(stage, batch_size, watch=watch)
+        self._xla = bool(tf.config.list_physical_devices("GPU")) or not _convolves(stage.model)
+        self._loops: dict[int, Any] = {}
+        self._evaluation = tf.function(self._evaluate_in_blocks, autograph=False, reduce_retracing=True)
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return tf.convert_to_tensor(array)
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        compiled: Callable[..., Any] = tf.function(function, autograph=False, reduce_retracing=True)
+        return compiled
+
+    def _take_steps(
+        self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
+    ) -> None:
+        if rows not in self._loops:
+
+            def steps(*arguments: Any) -> list[Tensor]:
+                return self._steps(rows, *arguments)
+
+            # A single smaller batch at an epoch's end is not worth compiling by XLA.
+            xla = self._xla and rows == self.batch_size
+            self._loops[rows] = tf.function(steps, jit_compile=xla, autograph=False)
+        words = tf.constant(self._words, tf.uint32)
+        numbers = [tf.constant(number, tf.int32) for number in bounds]
+        self._accumulated = self._loops[rows](
+            numbers, words, order, inputs, targets, self._scaling, self._accumulated
+        )
+        self._accumulated[0].numpy()  # waiting for the accumulators is waiting for the steps
+
+    def _steps(
+        self, rows: int, bounds: Sequence[Tensor], words: Tensor, order: Tensor, inputs: Tensor, targets: Tensor,
+        scaling: Sequence[Tensor], accumulated: Sequence[Tensor],
+    ) -> list[Tensor]:  # fmt: skip
+        """The compiled program: the examples of step s stand in ``order`` from row (s − offset)·batch on."""
+        lo, hi, offset, first_step = bounds
+
+        def body(step: Tensor, accumulated: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            chosen = tf.slice(order, [(step - offset) * self.batch_size], [rows])
+            batch = Batch(scaled(tf.gather(inputs, chosen), *scaling), tf.gather(targets, chosen))
+            values = self._values()
+            result, added = self._step(values, self._state(), batch, words, first_step + step)
+            scale = self._loss_scale()
+            for name, group in self.stage.groups.items():
+                gradients = self._with_penalties(group, values[name], result.updates[name], scale)
+                group.optimizer.apply(gradients, group.variables)
+            for variable, value in zip(self.stage.state, result.state, strict=True):
+                variable.assign(value)
+            return step + 1, accumulate(accumulated, added)
+
+        _, done = tf.while_loop(
+            lambda step, _: step < hi, body, (lo, list(accumulated)), parallel_iterations=1
+        )
+        return list(done)
+
+    def _differentiate(self, function: Callable[[list[Tensor]], tuple[Tensor, Any]], values: Sequence[Tensor]) -> Any:
+        scale = self._loss_scale()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            watched = [tf.identity(value) for value in values]
+            tape.watch(watched)
+            loss, more = function(watched)
+            target = loss if scale is None else loss * scale
+        gradients = tape.gradient(target, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
+        return (loss, more), gradients
+
+    def _loss_scale(self) -> Tensor | None:
+        """The dynamic scale of half-precision training; None in every other precision."""
+        for group in self.stage.groups.values():
+            if isinstance(group.optimizer, keras.optimizers.LossScaleOptimizer):
+                return tf.identity(group.optimizer.dynamic_scale.value)
+        return None
+
+    def _square_sum(self, gradient: Tensor) -> Tensor:
+        if not self._xla or len(gradient.shape) < 2:
+            return super()._square_sum(gradient)
+        # XLA sums one number after another on a CPU; a product with ones uses the whole core.
+        columns = tf.reshape(tf.square(tf.cast(gradient, tf.float32)), [-1, gradient.shape[-1]])
+        return tf.reduce_sum(tf.ones([1, columns.shape[0]]) @ columns)
+
+    def _evaluate(self, rows: int, seen: int, inputs: Tensor, targets: Tensor) -> Sequence[Tensor]:
+        found: Sequence[Tensor] = self._evaluation(tf.constant(rows), tf.constant(seen), inputs, targets, self._scaling)
+        return found
+
+    def _evaluate_in_blocks(
+        self, rows: Tensor, seen: Tensor, inputs: Tensor, targets: Tensor, scaling: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """The last block ends with the last example, and so overlaps the one before."""
+        count = tf.shape(inputs)[0]
+        values, state = self._values(), self._state()
+
+        def body(start: Tensor, accumulated: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+            first = tf.minimum(start, count - rows)
+            batch = Batch(scaled(inputs[first : first + rows], *scaling), targets[first : first + rows])
+            fresh = tf.cast(tf.range(rows) + first >= tf.maximum(start, seen), tf.float32)
+            sums = self.stage.evaluate(values, state, batch, fresh)
+            return start + rows, accumulate(accumulated, [sums[name] for name in self._sum_names])
+
+        zeros = [tf.zeros(shape) for shape in self._sum_shapes for _ in range(2)]
+        _, done = tf.while_loop(lambda start, _: start < count, body, (tf.constant(0), zeros), parallel_iterations=1)
+        return list(done)
+
+
+def _convolves(model: Any) -> bool:
+    return any(len(weight.shape) > 2 for weight in model.weights)

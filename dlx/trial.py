@@ -1,0 +1,236 @@
+"""The story of one trial, from its setting to its tables.
+
+A trial directory holds a ``trial.yaml``. Whoever runs it becomes its one writer, loads the
+data, builds the network, compiles a program for each stage, goes on from the newest
+checkpoint if there is one, trains, and leaves tables, weights and a last word.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from dlx import randomness
+from dlx.errors import DlxError, TrialError
+from dlx.events import Note, Observer, TrialEnded, TrialStarted
+from dlx.interruption import Interrupted, Stop
+from dlx.keeper import TrialKeeper
+from dlx.probes import LayerParameters
+from dlx.records import environment
+from dlx.records.ownership import TakenOver
+from dlx.records.status import Status
+from dlx.records.tables import LAYERS, TIMING, Table, metrics_table
+from dlx.records.trial_directory import Attempt, TrialDirectory
+from dlx.spec import Trial, load_trial, settings
+from dlx.training.loop import Diverged, Loop, Plan, Progress
+from dlx.worker import Worker
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dlx.records.checkpoints import Checkpoint
+    from dlx.sources import Source, Splits
+    from dlx.stages import Stage
+    from dlx.training.program import Arrays, Program
+
+STAGE = "train"
+
+
+def run_trial(directory: TrialDirectory, label: str, worker: Worker, stop: Stop, observe: Observer) -> Status:
+    """Train a trial to its end, or as far as it gets; its last word is its status.
+
+    What goes wrong with it is its own row and reason. Raises only
+    :class:`~dlx.records.ownership.Held` and :class:`~dlx.records.ownership.TakenOver`:
+    another process works on it.
+    """
+    trial = load_trial(directory.spec)
+    with directory.claim() as attempt:
+        attempt.notify = lambda sentence: observe(Note(sentence, trial.id))
+        summary: dict[str, Any] = {"engine": worker.runtime.engine}
+        try:
+            _train(trial, label, attempt, worker, stop, observe, summary)
+            status = attempt.end("done", summary=summary)
+            if trial.setting.records.checkpoints == "until_done":
+                attempt.checkpoints.clear()
+        except TakenOver:
+            raise
+        except Interrupted as request:
+            status = attempt.end("interrupted", request.message, summary=summary, exit=request.message)
+        except Diverged as loss:
+            status = attempt.end("diverged", loss.message, summary=summary)
+        except Exception as error:  # one trial's crash is that trial's row, and nothing else's problem
+            status = attempt.end("failed", _explain(error, attempt, worker), summary=summary)
+    observe(TrialEnded(trial.id, label, status.state, status.reason, str(directory.log), status.summary))
+    return status
+
+
+def _train(
+    trial: Trial,
+    label: str,
+    attempt: Attempt,
+    worker: Worker,
+    stop: Stop,
+    observe: Observer,
+    summary: dict[str, Any],
+) -> None:
+    """Data, network, program, training, weights; ``summary`` is given the facts that ``trials.csv`` lists."""
+    from dlx.stages import supervised
+
+    setting, directory = trial.setting, attempt.directory
+    splits = worker.load(setting.dataset)
+    batch_size = len(splits.train) if setting.training.batch_size == "full" else setting.training.batch_size
+    program = worker.engine.program(
+        _signature(trial),
+        lambda: supervised.build(setting, splits),
+        splits,
+        min(batch_size, len(splits.train)),
+        watch=any(probe.watches_steps for probe in setting.probes.values()),
+    )
+    checkpoint = _continue_from(directory, attempt, worker)
+    program.load(_initial_values(trial, program.stage, splits), trial.seed.order)
+    progress, best = _restore(program, checkpoint)
+
+    network = setting.network()
+    summary |= {"parameters": network.parameters, "multiply_adds": network.multiply_adds}
+    tables = _tables(trial, splits)
+    recorder = attempt.record(tables.values(), checkpoint)
+    if checkpoint is None:
+        recorder.append(LAYERS, [_layer_row(row) for row in network.rows()])
+    plan = Plan(
+        STAGE,
+        setting.training.epochs,
+        tuple(setting.probes.values()),
+        _layer_parameters(program.stage),
+        program.stage.metrics,
+        {part: _variation(source) for part, source in _parts(splits).items()},
+        setting.training.early_stopping,
+    )
+    layers = tuple((layer.number, layer.name) for layer in plan.layers if layer.number is not None)
+    resumed = f"epoch {progress.epoch}, step {progress.step}" if checkpoint else None
+    observe(TrialStarted(trial.id, label, {STAGE: plan.epochs}, layers, str(directory.path), resumed))
+
+    def state() -> tuple[Arrays, dict[str, Any]]:
+        kept = {f"best/{name}": value for name, value in (loop.best or {}).items()}
+        return program.snapshot() | kept, {"stage": STAGE, "progress": loop.progress.state()}
+
+    every = setting.training.checkpoint.every if setting.training.checkpoint else None
+    keeper = TrialKeeper(attempt, recorder, tables, stop, every, state)
+    loop = Loop(plan, program, progress, keeper, observe, trial=trial.id, seed=trial.seed.order, best=best)
+    loop.run()
+
+    attempt.write_weights(loop.last, loop.best)
+    if setting.records.model == "final":
+        _save_model(program, attempt)
+    summary |= {"epochs": progress.epoch} | loop.progress.summary
+
+
+def _signature(trial: Trial) -> str:
+    """What a compiled program depends on: another seed only reloads its variables."""
+    sections = settings(trial.setting)
+    training = {k: v for k, v in sections["training"].items() if k not in ("epochs", "early_stopping", "checkpoint")}
+    return json.dumps([sections["dataset"], sections["model"], training], sort_keys=True)
+
+
+def _initial_values(trial: Trial, stage: Stage, splits: Splits) -> dict[str, np.ndarray]:
+    """Weights drawn in NumPy by (seed, variable), and the keys of the layers that draw for themselves."""
+    import numpy as np
+
+    from dlx.initializers import initial_values
+
+    model = stage.model
+    explicit = trial.setting.model.initial_weights_by_variable(splits.info.input_shape, trial.setting.outputs)
+    values = initial_values(model, lambda purpose: randomness.generator(trial.seed.init, purpose), explicit)
+    for variable in model.non_trainable_variables:
+        if variable.path not in values:  # the state of a random generator: two words, the second a counter
+            word, _ = randomness.key(trial.seed.order, variable.path)
+            values[variable.path] = np.array([word, 0]).astype(variable.dtype)
+    return values
+
+
+def _continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -> Checkpoint | None:
+    """The newest whole checkpoint, provided that it was written under the conditions of today."""
+    today = environment.gather(
+        spec=directory.spec.read_text("utf-8"),
+        engine=worker.engine.name,
+        device={"kind": worker.engine.device()},
+        threads=worker.engine.threads,
+    )
+    checkpoint = attempt.checkpoints.load_latest(attempt.note)
+    changes = directory.differences(today) if checkpoint else []
+    if changes:
+        raise TrialError(f"not continued, since {'; '.join(changes)}", hint="--restart discards what there is")
+    if checkpoint is None:
+        attempt.write_environment(today)
+    return checkpoint
+
+
+def _restore(program: Program, checkpoint: Checkpoint | None) -> tuple[Progress, Arrays | None]:
+    if checkpoint is None:
+        return Progress(), None
+    program.restore(checkpoint.arrays)
+    best = {name.removeprefix("best/"): a for name, a in checkpoint.arrays.items() if name.startswith("best/")}
+    return Progress.of(Attempt.state_of(checkpoint)["progress"]), best or None
+
+
+def _tables(trial: Trial, splits: Splits) -> dict[str, Table]:
+    tables = [metrics_table(splits.info.task, splits.info.outputs), LAYERS, TIMING]
+    for probe in trial.setting.probes.values():
+        tables += [Table(name, tuple(columns)) for name, columns in probe.tables().items()]
+    return {table.name: table for table in tables}
+
+
+def _layer_row(row: Any) -> dict[str, Any]:
+    """A row of layers.csv; shapes are written 28x28x6."""
+    sizes = {name: "x".join(map(str, getattr(row, name))) for name in ("output_shape", "receptive_field")}
+    return {column: getattr(row, column) for column in LAYERS.columns} | sizes
+
+
+def _layer_parameters(stage: Stage) -> tuple[LayerParameters, ...]:
+    """The layers with a kernel, and where their variables stand among the trainable ones."""
+    from dlx.keras_graph import kernel_layers
+
+    positions = {id(variable): index for index, variable in enumerate(stage.model.trainable_variables)}
+    layers = []
+    for number, layer, variables in kernel_layers(stage.model):
+        parameters: dict[str, int] = {}
+        for variable in variables:
+            # A bias of the pooling behind a layer goes by its full name, beside the layer's own.
+            name = variable.path if variable.name in parameters else variable.name
+            parameters[name] = positions[id(variable)]
+        if parameters:
+            layers.append(LayerParameters(number, layer.name, tuple(parameters.items()), stage.limits.get(layer.name)))
+    return tuple(layers)
+
+
+def _parts(splits: Splits) -> dict[str, Source | None]:
+    return {"train": splits.train, "validation": splits.validation, "test": splits.test}
+
+
+def _variation(source: Source | None) -> np.ndarray | None:
+    """Σ(y − ȳ)² of each target in float64, for R²; None for class labels."""
+    import numpy as np
+
+    if source is None or source.arrays is None or source.arrays[1].ndim == 1:
+        return None
+    targets = source.arrays[1].astype(np.float64)
+    variation: np.ndarray = np.square(targets - targets.mean(axis=0)).sum(axis=0)
+    return variation
+
+
+def _save_model(program: Program, attempt: Attempt) -> None:
+    """Write ``model.keras`` whole or not at all."""
+    from dlx.records import atomic
+
+    with atomic.placing(attempt.directory.model, check=attempt.verify) as place:
+        program.stage.model.save(place)
+
+
+def _explain(error: Exception, attempt: Attempt, worker: Worker) -> str:
+    """A reason that a person can read; where it is a defect, the traceback goes to the log."""
+    if isinstance(error, DlxError):
+        attempt.log(str(error))
+        return str(error)
+    attempt.log("".join(traceback.format_exception(error)))
+    memory = worker.engine.out_of_memory(error)
+    return memory or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

@@ -1,0 +1,52 @@
+"""What a process that trains keeps between trials: its engine, and the data it has loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlx.training.engine import Engine, load_engine
+
+if TYPE_CHECKING:
+    from dlx.datasets import DatasetSpec
+    from dlx.sources import Splits
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How trials are trained here: nothing in it enters a trial's id.
+
+    ``threads``: of the backend (None: all cores). ``data_dir``: where data sets are looked
+    for first. ``download``: whether absent data may be fetched.
+    """
+
+    engine: str = "tensorflow"
+    threads: int | None = None
+    data_dir: Path | None = None
+    download: bool = True
+
+
+class Worker:
+    """One process' engine and data; the backend is imported when the first trial asks for it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._data: tuple[str, Splits] | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; raises :class:`~dlx.errors.UsageError` where it cannot be had."""
+        return load_engine(self.runtime.engine, self.runtime.threads)
+
+    def load(self, dataset: DatasetSpec) -> Splits:
+        """A data set's parts; those of the last trial are kept, on the device as well."""
+        from dlx.datasets import Places
+
+        identity = json.dumps([dataset.digest(), dataset.model_dump(mode="json")], sort_keys=True)
+        if self._data is None or self._data[0] != identity:
+            self._data = None  # two sets need not fit in memory at once
+            places = Places.here(self.runtime.data_dir, download=self.runtime.download)
+            self._data = identity, dataset.load(places)
+        return self._data[1]

@@ -1,0 +1,222 @@
+"""One suite for every model: what plain Python says of a network is what Keras builds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dlx.errors import FieldError
+from dlx.initializers import initial_values
+from dlx.keras_graph import kernel_layers
+from dlx.members import plain
+from dlx.models import ModelSpec, registry
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Every member as it stands, then settings that take another way through its code.
+CASES: list[tuple[str, dict[str, Any], tuple[int, ...], int]] = [
+    *((name, {}, (28, 28, 1), 10) for name in registry.names()),
+    *((name, {}, (32, 32, 3), 100) for name in registry.names()),
+    ("mlp", {"depth": 0}, (64,), 10),
+    ("mlp", {"hidden": [7, 5], "normalization": "batch", "dropout": 0.5, "input_dropout": 0.2}, (8, 8, 1), 1),
+    ("mlp", {"depth": 3, "width": 4, "normalization": "layer", "use_bias": False}, (20,), 3),
+    ("cnn", {"dense": []}, (8, 8, 1), 10),
+    (
+        "cnn",
+        {"blocks": [{"filters": 4, "pool": "global_average"}], "dense": [], "normalization": "batch"},
+        (9, 7, 2),
+        4,
+    ),
+    ("cnn", {"blocks": [], "dense": [5], "normalization": "layer", "dropout": 0.3}, (5, 5, 1), 2),
+    ("lenet5", {"variant": "original"}, (28, 28, 1), 10),
+    ("lenet5", {"variant": "original"}, (32, 32, 1), 7),
+    ("lenet5", {"pooling": "average", "activation": "tanh"}, (12, 15, 2), 10),
+]
+
+
+def identify(case: Any) -> str:
+    return "-".join(str(part) for part in case if part != {}).replace(" ", "")
+
+
+@pytest.fixture(params=CASES, ids=map(identify, CASES))
+def case(request: pytest.FixtureRequest) -> tuple[ModelSpec, tuple[int, ...], int]:
+    name, fields, shape, outputs = request.param
+    return registry.get(name)(**fields), shape, outputs
+
+
+def assert_same(spec: ModelSpec, shape: tuple[int, ...], outputs: int) -> Any:
+    """Layer by layer: names, types, shapes, variables, numbers; then the totals. Returns the Keras model."""
+    network = spec.network(shape, outputs)
+    model = spec.build(shape, outputs)
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    assert [layer.name for layer in layers] == [row.name for row in network.rows()]
+    for node, row, layer in zip(network.nodes, network.rows(), layers, strict=True):
+        assert row.type == type(layer).__name__
+        assert row.output_shape == tuple(layer.output.shape[1:])
+        assert row.parameters == layer.count_params()
+        built = [(weight.name, tuple(weight.shape), weight.trainable) for weight in layer.weights]
+        assert sorted((v.name, v.shape, v.trainable) for v in node.variables) == sorted(built)
+    assert network.parameters == model.count_params()
+    assert network.trainable_parameters == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    numbers = network.layer_numbers()
+    for number, _, variables in kernel_layers(model):
+        assert {numbers[variable.path.split("/")[0]] for variable in variables} == {number}
+    assert tuple(model.output.shape) == (None, outputs)
+    return model
+
+
+def test_counts_are_those_of_the_built_model(case: Any) -> None:
+    assert_same(*case)
+
+
+def test_forward_is_finite_and_the_last_layer_linear(case: Any, images: Any, generator_for: Any) -> None:
+    spec, shape, outputs = case
+    model = spec.build(shape, outputs)
+    for variable, value in initial_values(model, generator_for).items():
+        next(weight for weight in model.weights if weight.path == variable).assign(value)
+    logits = np.asarray(model(images(5, *shape)))
+    assert logits.shape == (5, outputs)
+    assert np.isfinite(logits).all()
+    assert getattr(model.layers[-1], "activation", keras.activations.linear) is keras.activations.linear
+
+
+def test_every_weight_gets_a_value_that_depends_on_its_name_alone(case: Any, generator_for: Any) -> None:
+    model = case[0].build(*case[1:])
+    values = initial_values(model, generator_for)
+    assert {path: value.shape for path, value in values.items()} == {w.path: tuple(w.shape) for w in model.weights}
+    assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in values.values())
+    again = initial_values(case[0].build(*case[1:]), generator_for)
+    assert all((values[path] == again[path]).all() for path in values)
+
+
+def test_saved_models_load(case: Any, images: Any, tmp_path: Path) -> None:
+    spec, shape, outputs = case
+    model = spec.build(shape, outputs)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(images(2, *shape)), model(images(2, *shape)), rtol=1e-6)
+
+
+def test_settings_survive_being_written(case: Any) -> None:
+    spec = case[0]
+    assert type(spec).model_validate(json.loads(json.dumps(plain(spec)))) == spec
+
+
+def test_every_field_says_what_it_means() -> None:
+    for name in registry.names():
+        spec = registry.get(name)
+        assert spec.summary
+        assert spec.source
+        unexplained = [key for key, field in spec.model_fields.items() if not field.description and key != "name"]
+        assert unexplained == []
+
+
+sizes = st.integers(1, 4)
+activations = st.sampled_from(["relu", "tanh", "softsign", "scaled_tanh"])
+normalizations = st.sampled_from(["none", "batch", "layer"])
+mlps = st.fixed_dictionaries(
+    {},
+    optional={
+        "hidden": st.lists(st.integers(1, 9), max_size=3),
+        "activation": activations,
+        "normalization": normalizations,
+        "dropout": st.sampled_from([0.0, 0.5]),
+        "use_bias": st.booleans(),
+    },
+)
+convolutions = st.fixed_dictionaries(
+    {"filters": st.integers(1, 5)},
+    optional={
+        "kernel": sizes | st.tuples(sizes, sizes),
+        "stride": sizes | st.tuples(sizes, sizes),
+        "padding": st.sampled_from(["same", "valid"]),
+        "activation": activations,
+        "normalization": normalizations,
+        "dropout": st.sampled_from([0.0, 0.5]),
+    },
+)
+pools = st.fixed_dictionaries(
+    {"type": st.sampled_from(["max", "average"])},
+    optional={
+        "size": sizes | st.tuples(sizes, sizes),
+        "stride": sizes | st.tuples(sizes, sizes),
+        "padding": st.sampled_from(["same", "valid"]),
+    },
+) | st.just({"type": "global_average"})
+blocks = convolutions | st.builds(lambda block, pool: {**block, "pool": pool}, convolutions | st.just({}), pools)
+cnns = st.fixed_dictionaries({"blocks": st.lists(blocks, max_size=3)}, optional={"dense": st.lists(sizes, max_size=2)})
+
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@few
+@given(mlps, st.lists(st.integers(1, 5), min_size=1, max_size=3), sizes)
+def test_random_mlps(fields: dict[str, Any], shape: list[int], outputs: int) -> None:
+    assert_same(registry.get("mlp")(**fields), tuple(shape), outputs)
+
+
+@few
+@given(cnns, st.tuples(st.integers(1, 14), st.integers(1, 14), st.integers(1, 3)), sizes)
+def test_random_cnns(fields: dict[str, Any], shape: tuple[int, int, int], outputs: int) -> None:
+    spec = registry.get("cnn")(**fields)
+    try:
+        spec.network(shape, outputs)
+    except FieldError as error:
+        assert error.path[0] == "blocks"
+        return
+    assert_same(spec, shape, outputs)
+
+
+def run(code: str, **environment: str) -> str:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_networks_need_no_backend() -> None:
+    code = """
+import sys
+from dlx.models import registry
+for name in registry.names():
+    registry.get(name)().network((28, 28, 1), 10).rows()
+print(*sorted({"keras", "tensorflow", "jax", "numpy"} & set(sys.modules)))
+"""
+    assert run(code).split() == []
+
+
+BACKENDS = """
+import numpy as np
+from functools import partial
+from dlx.initializers import initial_values
+from dlx.models import registry
+from dlx.randomness import generator
+inputs = np.random.default_rng(0).random((2, 28, 28, 1), dtype="float32")
+for name in registry.names():
+    for fields in [{}, {"variant": "original"}] if name == "lenet5" else [{}]:
+        model = registry.get(name)(**fields).build((28, 28, 1), 10)
+        values = initial_values(model, partial(generator, 0))
+        for weight in model.weights:
+            weight.assign(values[weight.path])
+        print(*np.asarray(model(inputs)).ravel().tolist())
+"""
+
+
+def test_both_backends_give_the_same_outputs() -> None:
+    outputs = [
+        [[float(value) for value in line.split()] for line in run(BACKENDS, KERAS_BACKEND=backend).splitlines()]
+        for backend in ("tensorflow", "jax")
+    ]
+    assert len(outputs[0]) == len(registry.names()) + 1
+    for tensorflow, jax in zip(*outputs, strict=True):
+        np.testing.assert_allclose(tensorflow, jax, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,77 @@
+"""The documentation says what the program does: help blocks are current, examples run."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dlx.cli import commands
+from dlx.spec import load_text
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = [name for names in commands.PANELS.values() for name in names]
+
+_EXAMPLE = re.compile(r"Example: (dlx .+(?:\n(?!\n).+)*)")
+
+
+def example(name: str) -> list[str]:
+    """The arguments of the example in a command's help."""
+    found = _EXAMPLE.findall(commands.load(name).help)
+    assert len(found) == 1, f"dlx {name} --help has one example"
+    return shlex.split(found[0])[1:]
+
+
+def test_generated_parts_are_current() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None and spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert generate.stale() == [], "run `make docs`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_is_documented(name: str) -> None:
+    assert f"### dlx {name}\n" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "run"])
+def test_every_example_runs(name: str, dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    arguments = example(name)
+    assert arguments[0] == name
+    ended = dlx(*arguments, DLX_RESULTS=str(tmp_path / "results"))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout
+
+
+def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    """The example of ``dlx run``: every net is accurate, and in the deepest each layer learns slower than the next."""
+    arguments = example("run")
+    assert arguments == ["run", "experiments/quickstart.yaml"]
+    ended = dlx(*arguments, "--json", DLX_RESULTS=str(tmp_path / "results"))
+    assert ended.returncode == 0, ended.stderr
+    trials = json.loads(ended.stdout)["experiments"][0]["trials"]
+    assert [trial["parameters"]["model.depth"] for trial in trials] == [1, 2, 3, 4]
+    assert min(trial["metrics"]["test_accuracy"] for trial in trials) >= 0.95
+    norms = trials[-1]["gradients"]["bias"]["first"]
+    assert all(behind > 3 * before for before, behind in itertools.pairwise(norms))
+
+
+def test_specs_in_the_readme_are_valid() -> None:
+    specs = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert specs
+    for text in specs:
+        assert load_text(text).trials
+
+
+def test_readme_names_only_commands_that_exist() -> None:
+    named = set(re.findall(r"^(?:\$ )?dlx (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named
+    assert named <= set(NAMES)

@@ -1,0 +1,79 @@
+"""Light commands stay light: what they import, and how long they take to start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = {"tensorflow", "keras", "jax", "pandas", "scipy", "sklearn", "altair", "torch", "ray"}
+LIGHT = [
+    ("--help",),
+    ("--version",),
+    ("run", "--help"),
+    ("check", "experiments/quickstart.yaml"),
+    ("models",),
+    ("models", "lenet5"),
+    ("datasets",),
+    ("show", "mlp"),
+    ("show", "experiments/quickstart.yaml"),
+    ("schema",),
+    ("doctor",),
+]
+
+REPORT = """
+import json, sys
+from dlx.cli.main import main
+code = main({arguments!r})
+print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def imported(arguments: tuple[str, ...]) -> set[str]:
+    """The top-level packages that a command leaves in ``sys.modules``."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    script = REPORT.format(arguments=list(arguments))
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return set(json.loads(ended.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_light_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    assert not imported(arguments) & HEAVY
+
+
+def test_help_imports_next_to_nothing() -> None:
+    assert not imported(("--help",)) & {"pydantic", "pydantic_core", "numpy", "rich", "yaml", "platformdirs"}
+
+
+def test_check_imports_no_numpy() -> None:
+    assert "numpy" not in imported(("check", "experiments/quickstart.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit"),
+    [(("--help",), 0.3), (("check", "experiments/quickstart.yaml"), 0.7)],
+    ids=["help", "check"],
+)
+def test_start_up(arguments: tuple[str, ...], limit: float) -> None:
+    """The best of several: a busy machine makes the others slower, nothing makes one faster than it is."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "dlx", *arguments]
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True)
+        took.append(time.perf_counter() - began)
+        if took[-1] <= limit:
+            return
+    pytest.fail(f"dlx {' '.join(arguments)} takes {min(took):.2f} s at best, {limit} s at most are allowed")
