@@ -26,10 +26,6 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True)
 
-    def changed(self) -> dict[str, Any]:
-        """The fields that differ from their defaults, as plain values: what enters the trial id."""
-        return self.model_dump(mode="json", exclude_defaults=True)
-
 
 class MemberFields(Fields):
     """Settings of a member of an open set.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
@@ -127,10 +128,10 @@ def canonical(value: Any) -> Any:
     """
     if isinstance(value, Fields):
         kept: dict[str, Any] = {"revision": value.revision} if isinstance(value, MemberFields) else {}
-        for name, field in type(value).model_fields.items():
+        for name, default in _defaults(type(value)).items():
             item = getattr(value, name)
             revised = isinstance(item, MemberFields) and item.revision != 1
-            if name == "name" or revised or item != field.get_default(call_default_factory=True):
+            if name == "name" or revised or item != default:
                 kept[name] = canonical(item)
         return kept
     if isinstance(value, Mapping):
@@ -140,3 +141,8 @@ def canonical(value: Any) -> Any:
     if isinstance(value, float):
         return value + 0.0  # one zero
     return str(value) if isinstance(value, Every) else value
+
+
+@cache
+def _defaults(kind: type[Fields]) -> dict[str, Any]:
+    return {name: field.get_default(call_default_factory=True) for name, field in kind.model_fields.items()}

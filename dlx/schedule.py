@@ -11,22 +11,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dlx.errors import TrialError, UsageError
 from dlx.events import Note, Observer
 from dlx.executors import Executor, Unit
 from dlx.executors.inline import Inline
 from dlx.interruption import Stop
 from dlx.records import environment
 from dlx.records.experiment_directory import ExperimentDirectory, check_writable
+from dlx.records.ownership import Held
 from dlx.records.status import Listing, State, Status
 from dlx.records.tables import Table
 from dlx.records.trial_directory import TrialDirectory
 from dlx.spec import resolved
+from dlx.trial import NOT_BEGUN
 from dlx.worker import Runtime
 
 if TYPE_CHECKING:
     from dlx.spec import Experiment, Trial
 
 Action = Literal["run", "continue", "retry", "restart", "rerun", "skip"]
+_AFRESH = ("restart", "rerun")
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done about a trial, and why."""
+    """What is to be done about a trial, and why; ``seen`` is the attempt that it goes on from (0: afresh)."""
 
     trial: Trial
     directory: TrialDirectory
     action: Action
     why: str
+    seen: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,15 @@ class Outcome:
     stopped: tuple[str, int] | None = None
 
     def exit_code(self, allowed: Iterable[State] = ()) -> int:
-        """0: all done. 1: a trial failed, diverged or could not be continued. 130, 143: stopped before the end.
+        """0: all done. 1: a trial failed, diverged or could not be continued. 2: the data of one
+        could not be used. 130, 143: stopped before the end.
 
         States in ``allowed`` do not count as failures.
         """
         if self.stopped:
             return self.stopped[1]
+        if any(_not_begun(ending.status) for ending in self.endings):
+            return UsageError.exit_code
         good = {"done", *allowed}
         return int(any(ending.status.state not in good and not ending.held for ending in self.endings))
 
@@ -89,7 +97,7 @@ def decide(experiment: Experiment, options: Options) -> list[Decision]:
 
 def _decide(trial: Trial, directory: TrialDirectory, options: Options) -> Decision:
     def decision(action: Action, why: str) -> Decision:
-        return Decision(trial, directory, action, why)
+        return Decision(trial, directory, action, why, 0 if action in _AFRESH else status.last_attempt)
 
     status = directory.status()
     match status.state:
@@ -105,13 +113,17 @@ def _decide(trial: Trial, directory: TrialDirectory, options: Options) -> Decisi
         case "interrupted":
             return decision("restart", "interrupted") if options.restart else decision("continue", "interrupted")
         case "failed" | "diverged":
-            if options.retry or options.rerun or options.restart:
+            if options.rerun or options.restart or (options.retry and status.state == "diverged"):
+                return decision("restart", status.reason or status.state)  # what diverged would do so again
+            if options.retry:
                 return decision("retry", status.reason or status.state)
             return decision("skip", f"{status.state}: {status.reason} (--retry runs it again)")
     return decision("run", "not run yet")
 
 
-def run(experiment: Experiment, options: Options, observe: Observer, stop: Stop, executor: Executor | None = None) -> Outcome:
+def run(
+    experiment: Experiment, options: Options, observe: Observer, stop: Stop, executor: Executor | None = None
+) -> Outcome:
     """Run what is to be run; every trial's end is on disk before the next begins.
 
     Raises :class:`~dlx.errors.ResultsError` before anything is started, where the results
@@ -127,19 +139,37 @@ def run(experiment: Experiment, options: Options, observe: Observer, stop: Stop,
         notes.append(sentence)
         observe(Note(sentence, trial))
 
-    units = {decision.trial.id: _prepare(experiment.name, decision, tell) for decision in decisions if decision.action != "skip"}
-    place.renew(force=True)
-    held: dict[str, str] = {d.trial.id: d.why for d in decisions if d.directory.status().state == "running"}
-    finished = (executor or Inline()).run(units.values(), _with_threads(options.runtime, decisions), stop, observe)
-    for end in finished:
+    def renew(*, force: bool = False) -> None:
+        try:
+            place.renew(force=force)
+        except TrialError as refusal:  # the table is derived: trials do not fail for it
+            tell(str(refusal))
+
+    held: dict[str, str] = {d.trial.id: d.why for d in decisions if d.directory.holder()}
+    units = []
+    for decision in decisions:
+        if decision.action != "skip":
+            try:
+                units.append(_prepare(experiment.name, decision, tell))
+            except Held as other:
+                held[decision.trial.id] = str(other)
+    renew(force=True)
+    ended: dict[str, Status] = {}
+    for end in (executor or Inline()).run(units, _with_threads(options.runtime, decisions), stop, observe):
+        trial = end.unit.directory.trial
         if end.status is None:
-            held[end.unit.directory.trial] = end.held or ""
-            tell(f"{end.held}: left to it", end.unit.directory.trial)
-        place.renew()
-        if options.fail_fast and end.status is not None and end.status.state in ("failed", "diverged"):
+            held[trial] = end.held or ""
+            tell(f"{end.held}: left to it", trial)
+        else:
+            ended[trial] = end.status
+        renew()
+        if options.fail_fast and end.status is not None and end.status.state != "done":
             break
-    place.renew(force=True)
-    endings = [Ending(d.trial, d.directory, d.directory.status(), held.get(d.trial.id)) for d in decisions]
+    renew(force=True)
+    endings = [
+        Ending(d.trial, d.directory, ended.get(d.trial.id) or d.directory.status(), held.get(d.trial.id))
+        for d in decisions
+    ]
     interrupted = any(ending.status.state in ("pending", "interrupted") for ending in endings)
     return Outcome(place.path, tuple(endings), tuple(notes), stop.requested if interrupted else None)
 
@@ -148,6 +178,10 @@ def label(trial: Trial) -> str:
     """What people call a trial: the parameters in which it differs, by their last names, and its seed."""
     named = [f"{path.rsplit('.', 1)[-1]}={_short(value)}" for path, value in trial.parameters.items()]
     return ", ".join([*named, f"seed={_seed(trial)}"])
+
+
+def _not_begun(status: Status) -> bool:
+    return status.state == "interrupted" and bool(status.attempts) and status.attempts[-1].exit == NOT_BEGUN
 
 
 def _seed(trial: Trial) -> int | str:
@@ -165,7 +199,7 @@ def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], Non
     directory = decision.directory
     if decision.action == "rerun":
         directory.move_aside()
-    elif decision.action in ("retry", "restart"):
+    elif decision.action == "restart":
         directory.discard()
     as_asked = directory.create(resolved(decision.trial, experiment), _listing(decision.trial))
     if not as_asked:
@@ -174,7 +208,7 @@ def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], Non
             "--restart trains it with the new ones",
             directory.trial,
         )
-    return Unit(directory, label(decision.trial))
+    return Unit(directory, label(decision.trial), decision.seen)
 
 
 def _listing(trial: Trial) -> Listing:
@@ -189,6 +223,8 @@ def _with_threads(runtime: Runtime, decisions: Sequence[Decision]) -> Runtime:
     """The threads a trial was begun with are kept when it goes on, unless the person says otherwise."""
     if runtime.threads is None:
         for decision in decisions:
-            if decision.action == "continue" and (before := environment.read(decision.directory.environment)):
+            if decision.action in ("continue", "retry") and (
+                before := environment.read(decision.directory.environment)
+            ):
                 return replace(runtime, threads=before.get("threads"))
     return runtime

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import json
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dlx import randomness
-from dlx.errors import DlxError, TrialError
+from dlx.errors import DlxError, TrialError, UsageError
 from dlx.events import Note, Observer, TrialEnded, TrialStarted
 from dlx.interruption import Interrupted, Stop
 from dlx.keeper import TrialKeeper
 from dlx.probes import LayerParameters
 from dlx.records import environment
 from dlx.records.ownership import TakenOver
-from dlx.records.status import Status
+from dlx.records.status import State, Status
 from dlx.records.tables import LAYERS, TIMING, Table, metrics_table
-from dlx.records.trial_directory import Attempt, TrialDirectory
+from dlx.records.trial_directory import Attempt, Settled, TrialDirectory
 from dlx.spec import Trial, load_trial, settings
 from dlx.training.loop import Diverged, Loop, Plan, Progress
 from dlx.worker import Worker
@@ -35,17 +36,32 @@ if TYPE_CHECKING:
     from dlx.training.program import Arrays, Program
 
 STAGE = "train"
+OUT_OF_MEMORY = "out of memory"
+NOT_BEGUN = "could not be begun"
+REFUSED = "refused by the machine"
 
 
-def run_trial(directory: TrialDirectory, label: str, worker: Worker, stop: Stop, observe: Observer) -> Status:
+class NotContinued(TrialError):
+    """Going on under other conditions would give other numbers than training undisturbed."""
+
+
+def run_trial(
+    directory: TrialDirectory, label: str, worker: Worker, stop: Stop, observe: Observer, *, seen: int | None = None
+) -> Status:
     """Train a trial to its end, or as far as it gets; its last word is its status.
 
-    What goes wrong with it is its own row and reason. Raises only
-    :class:`~dlx.records.ownership.Held` and :class:`~dlx.records.ownership.TakenOver`:
-    another process works on it.
+    What goes wrong with it is its own row and reason; what the machine refuses (no room, no
+    permission) leaves it interrupted. ``seen`` is the last attempt that the caller knows of:
+    a trial that another process has ended since is left as it is. Raises
+    :class:`~dlx.records.ownership.Held` and :class:`~dlx.records.ownership.TakenOver` where
+    another process works on it, :class:`~dlx.errors.TrialError` where nothing can be written.
     """
     trial = load_trial(directory.spec)
-    with directory.claim() as attempt:
+    try:
+        attempt = directory.claim(seen=seen)
+    except Settled:
+        return directory.status()
+    with attempt:
         attempt.notify = lambda sentence: observe(Note(sentence, trial.id))
         summary: dict[str, Any] = {"engine": worker.runtime.engine}
         try:
@@ -55,12 +71,13 @@ def run_trial(directory: TrialDirectory, label: str, worker: Worker, stop: Stop,
                 attempt.checkpoints.clear()
         except TakenOver:
             raise
-        except Interrupted as request:
-            status = attempt.end("interrupted", request.message, summary=summary, exit=request.message)
-        except Diverged as loss:
-            status = attempt.end("diverged", loss.message, summary=summary)
         except Exception as error:  # one trial's crash is that trial's row, and nothing else's problem
-            status = attempt.end("failed", _explain(error, attempt, worker), summary=summary)
+            state, reason, exit = _verdict(error, attempt, worker)
+            try:
+                status = attempt.end(state, reason, summary=summary, exit=exit)
+            except TrialError as refusal:
+                # No room for the last word either: who looks finds no process, hence an interrupted trial.
+                status = replace(attempt.status, state="interrupted", reason=f"{reason}; {refusal}")
     observe(TrialEnded(trial.id, label, status.state, status.reason, str(directory.log), status.summary))
     return status
 
@@ -78,6 +95,8 @@ def _train(
     from dlx.stages import supervised
 
     setting, directory = trial.setting, attempt.directory
+    checkpoint = _continue_from(directory, attempt, worker)
+    stop.check()
     splits = worker.load(setting.dataset)
     batch_size = len(splits.train) if setting.training.batch_size == "full" else setting.training.batch_size
     program = worker.engine.program(
@@ -87,7 +106,6 @@ def _train(
         min(batch_size, len(splits.train)),
         watch=any(probe.watches_steps for probe in setting.probes.values()),
     )
-    checkpoint = _continue_from(directory, attempt, worker)
     program.load(_initial_values(trial, program.stage, splits), trial.seed.order)
     progress, best = _restore(program, checkpoint)
 
@@ -159,7 +177,7 @@ def _continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) 
     checkpoint = attempt.checkpoints.load_latest(attempt.note)
     changes = directory.differences(today) if checkpoint else []
     if changes:
-        raise TrialError(f"not continued, since {'; '.join(changes)}", hint="--restart discards what there is")
+        raise NotContinued(f"not continued, since {'; '.join(changes)}", hint="--restart discards what there is")
     if checkpoint is None:
         attempt.write_environment(today)
     return checkpoint
@@ -226,11 +244,24 @@ def _save_model(program: Program, attempt: Attempt) -> None:
         program.stage.model.save(place)
 
 
-def _explain(error: Exception, attempt: Attempt, worker: Worker) -> str:
-    """A reason that a person can read; where it is a defect, the traceback goes to the log."""
-    if isinstance(error, DlxError):
-        attempt.log(str(error))
-        return str(error)
-    attempt.log("".join(traceback.format_exception(error)))
-    memory = worker.engine.out_of_memory(error)
-    return memory or f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+def _verdict(error: Exception, attempt: Attempt, worker: Worker) -> tuple[State, str, str | None]:
+    """State, reason for a person to read, how the attempt ended; a defect's traceback goes to the log."""
+    match error:
+        case Interrupted():
+            return "interrupted", error.message, error.message
+        case Diverged():
+            return "diverged", error.message, None
+    attempt.log(str(error) if isinstance(error, DlxError) else "".join(traceback.format_exception(error)))
+    match error:
+        case NotContinued():
+            return "interrupted", str(error), "not continued"
+        case UsageError():  # no data, no engine: the same command begins once that is mended
+            return "interrupted", str(error), NOT_BEGUN
+        case DlxError() if isinstance(error.__cause__, OSError):  # which says nothing of the trial
+            return "interrupted", str(error), REFUSED
+        case DlxError():
+            return "failed", str(error), None
+    if memory := worker.engine.out_of_memory(error):
+        return "failed", memory, OUT_OF_MEMORY
+    first = str(error).strip().partition("\n")[0] or "no message"
+    return "failed", f"{type(error).__name__}: {first}", None

@@ -40,6 +40,11 @@ class Worker:
         """The engine; raises :class:`~dlx.errors.UsageError` where it cannot be had."""
         return load_engine(self.runtime.engine, self.runtime.threads)
 
+    def forget(self) -> None:
+        """Let go of everything that would only be there to be found again."""
+        self._data = None
+        self.engine.forget()
+
     def load(self, dataset: DatasetSpec) -> Splits:
         """A data set's parts; those of the last trial are kept, on the device as well."""
         from dlx.datasets import Places

@@ -1,29 +1,39 @@
-"""Executors: where trials run. They know directories and a callable, and nothing of deep learning.
+"""The open set of executors: where trials run. They know directories and a callable, and nothing of deep learning.
 
-What is in the results directory is the only truth, whichever executor worked on it.
+A member is a module with a class ``Spec``: its options, and ``run``. What is in the results
+directory is the only truth, whichever executor worked on it.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dlx.errors import UsageError, nearest
+from dlx.fields import MemberFields
+from dlx.registry import OpenSet
 
 if TYPE_CHECKING:
     from dlx.events import Observer
     from dlx.interruption import Stop
     from dlx.records.status import Status
     from dlx.records.trial_directory import TrialDirectory
-    from dlx.worker import Runtime
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A trial to run: its directory, which holds a ``trial.yaml``, and what people call it."""
+    """A trial to run: its directory, which holds a ``trial.yaml``, and what people call it.
+
+    ``threads``: of the backend (None: all cores). Units with the same ``program`` are worth
+    running in one process, which then compiles once.
+    """
 
     directory: TrialDirectory
     label: str
+    threads: int | None = None
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,9 +45,73 @@ class Finished:
     held: str | None = None
 
 
-class Executor(ABC):
+class Work(Protocol):
+    """What is done with a unit, here or in another process (it can be pickled).
+
+    Takes the trial's directory, leaves its last word there, and asks ``stop`` between steps.
+    Raises :class:`~dlx.records.ownership.Held` where another process works on the trial.
+    """
+
+    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> object:
+        """Run the unit to its end, or as far as it gets."""
+
+
+def always(unit: Unit) -> bool:
+    """Every unit may begin."""
+    return True
+
+
+class Executor(MemberFields):
     """The contract: run units, in any order, and tell of each when it ends."""
 
     @abstractmethod
-    def run(self, units: Iterable[Unit], runtime: Runtime, stop: Stop, observe: Observer) -> Iterator[Finished]:
-        """Every unit's end, as it comes; after a request to stop, those that had begun and no more."""
+    def run(
+        self,
+        units: Sequence[Unit],
+        work: Work,
+        stop: Stop,
+        observe: Observer,
+        may_begin: Callable[[Unit], bool] = always,
+    ) -> Iterator[Finished]:
+        """Every unit's end, as it comes; after a request to stop, those that had begun and no more.
+
+        ``may_begin`` is asked before each unit begins; one that may not is left as it is.
+        Whoever closes the iterator early ends what is running, in order.
+        """
+
+    @abstractmethod
+    def threads(self, trials: int) -> int:
+        """Threads of each of an experiment's trials (done or not) where nobody says.
+
+        Executors on this machine agree on them, so that a trial's bytes do not depend on where it ran.
+        """
+
+
+registry: OpenSet[Executor] = OpenSet("executor", "dlx.executors", Executor)
+
+
+def executor(name: str, options: Mapping[str, Any]) -> Executor:
+    """The executor of that name with its options, of which None means not given.
+
+    Raises :class:`~dlx.errors.UsageError` for an unknown name, and for an option that it
+    does not have or cannot take, by the name of the flag.
+    """
+    from pydantic import ValidationError
+
+    member = registry.get(name)
+    given = {option: value for option, value in options.items() if value is not None}
+    known = member.model_fields.keys() - {"name"}
+    for option in given:
+        if option not in known:
+            flags = [_flag(each) for each in known]
+            raise UsageError(f"executor {name!r} has no option {_flag(option)}", hint=nearest(_flag(option), flags))
+    try:
+        return member(name=name, **given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0])
+        raise UsageError(f"{_flag(option)} {given.get(option)}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"

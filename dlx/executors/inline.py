@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, Literal
 
+from dlx import devices
 from dlx.events import Observer
-from dlx.executors import Executor, Finished, Unit
+from dlx.executors import Executor, Finished, Unit, Work, always
+from dlx.executors._unit import carry_out
 from dlx.interruption import Stop
-from dlx.records.ownership import Held, TakenOver
-from dlx.trial import run_trial
-from dlx.worker import Runtime, Worker
 
 
-class Inline(Executor):
+class Spec(Executor):
     """Trials in this process; the backend is imported once."""
 
-    def run(self, units: Iterable[Unit], runtime: Runtime, stop: Stop, observe: Observer) -> Iterator[Finished]:
-        worker = Worker(runtime)
+    summary: ClassVar[str] = "one trial after another in this process, for debugging"
+
+    name: Literal["inline"] = "inline"
+
+    def run(
+        self,
+        units: Sequence[Unit],
+        work: Work,
+        stop: Stop,
+        observe: Observer,
+        may_begin: Callable[[Unit], bool] = always,
+    ) -> Iterator[Finished]:
         for unit in units:
             if stop.requested:
                 return
-            try:
-                yield Finished(unit, run_trial(unit.directory, unit.label, worker, stop, observe))
-            except (Held, TakenOver) as other:
-                yield Finished(unit, None, str(other))
+            if may_begin(unit):
+                yield carry_out(unit, work, stop, observe)
+
+    def threads(self, trials: int) -> int:
+        return devices.layout(trials).threads

@@ -28,13 +28,17 @@ Choice = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Trial:
-    """One fully resolved setting with one seed. ``parameters``: what differs between trials, by dotted path."""
+    """One fully resolved setting with one seed.
+
+    Its place in an experiment, ``index`` and ``parameters`` (what differs between the trials, by
+    dotted path), is no part of what ``trial.yaml`` says: adding cells changes no trial.
+    """
 
     id: str
-    index: int
     seed: Seed
     setting: Setting
-    parameters: Mapping[str, Any]
+    index: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Expansion:
             for seed in seeds:
                 name = fingerprint.trial_id(seed)
                 repeated += name in found
-                found.setdefault(name, Trial(name, len(found), seed, setting, parameters))
+                found.setdefault(name, Trial(name, seed, setting, len(found), parameters))
         self.findings.raise_any()
         if repeated:
             self._note(f"{repeated} of the combinations are the same trial as another and are left out")

@@ -19,7 +19,7 @@ from dlx.spec.schema import DEFAULT_PROBES, Setting
 from dlx.spec.sections import SECTIONS, check_section, complete
 from dlx.spec.seeds import Seed, seeds_of
 
-_ABOUT = ("trial", "experiment", "index", "seed", "parameters", "digests", "revisions")
+_ABOUT = ("trial", "experiment", "seed", "digests", "revisions")
 
 
 def resolved(trial: Trial, experiment: str = "") -> str:
@@ -33,9 +33,7 @@ def resolved(trial: Trial, experiment: str = "") -> str:
     about: dict[str, Any] = {
         "trial": trial.id,
         "experiment": experiment,
-        "index": trial.index,
         "seed": trial.seed.plain(),
-        "parameters": dict(trial.parameters),
         "digests": {"dataset": setting.dataset.digest()},
         "revisions": {kind: member.revision for kind, member in members.items()},
     }
@@ -73,18 +71,14 @@ def load_trial(path: str | PathLike[str]) -> Trial:
         findings.problems += problems
     with findings.collect():
         seed = _seed(root)
-    about = {"trial": str, "index": int, "parameters": Mapping}
-    findings.problems += [
-        root.find((key,)).problem("not as dlx writes it", (key,))
-        for key, kind in about.items()
-        if not isinstance(root.value[key], kind)
-    ]
+    if not isinstance(root.value["trial"], str):
+        findings.problems.append(root.find(("trial",)).problem("not as dlx writes it", ("trial",)))
     findings.raise_any()
     setting, complaints = complete(*values)
     findings.problems += [root.find(where).problem(message, where) for where, message in complaints]
     findings.raise_any()
     assert setting is not None
-    trial = Trial(root.value["trial"], root.value["index"], seed, setting, root.value["parameters"])
+    trial = Trial(root.value["trial"], seed, setting)
     now = trial_id(setting, seed)
     if now != trial.id:
         message = f"{trial.id} is not what this version of dlx or its data would train under these settings (now {now})"

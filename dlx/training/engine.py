@@ -52,6 +52,10 @@ class Engine(ABC):
         program.attach(splits)
         return program
 
+    def forget(self) -> None:
+        """Let go of all programs and of the data that they keep on the device."""
+        self._programs.clear()
+
 
 def load_engine(name: str, threads: int | None) -> Engine:
     """The engine of this process, made once; its backend is imported here and nowhere earlier.

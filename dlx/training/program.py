@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlx.members import plain
 from dlx.probes import ProbeSpec
 from dlx.randomness import key as random_key
 from dlx.sources import Source, Splits
@@ -243,7 +244,7 @@ class Program(ABC):
 
     def measure(self, probe: ProbeSpec) -> dict[str, np.ndarray]:
         """A probe's numbers over the first ``probe.sample`` training examples."""
-        identity = f"{probe.name}/{json.dumps(probe.changed(), sort_keys=True)}"
+        identity = json.dumps(plain(probe), sort_keys=True)
         if identity not in self._measures:
 
             def measured(values: Values, state: Sequence[Tensor], inputs: Tensor, targets: Tensor, scaling: Any) -> Any:

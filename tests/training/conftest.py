@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+ENGINE = os.environ.setdefault("DLX_ENGINE", "tensorflow")
+os.environ["KERAS_BACKEND"] = ENGINE  # before anything below imports Keras
+
 from dlx.sources import Splits
 from dlx.training.engine import Engine, load_engine
 from dlx.training.program import Program
@@ -16,7 +19,7 @@ from tests.training.made import start
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    return load_engine(os.environ.get("DLX_ENGINE", "tensorflow"), 2)
+    return load_engine(ENGINE, 2)
 
 
 MakeProgram = Callable[..., Program]

@@ -1,0 +1,223 @@
+"""A slot of the executor ``local``: one GPU or share of the cores, and the worker process that has it.
+
+Each slot is a Pebble pool of one process. Pebble starts the process, carries units and
+results, notices that it died and how, and ends it (SIGTERM, then SIGKILL) when its unit is
+cancelled. One pool per slot and not one for all: workers of one pool share a pipe and its
+locks, so one that is killed at the wrong instant stalls the rest, an idle one that dies
+breaks the pool, and nobody decides which worker takes a task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import secrets
+import signal
+import time
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from pebble import ProcessFuture, ProcessPool
+from pebble.common import ProcessExpired
+
+from dlx.devices import Share
+from dlx.events import Observer, TrialEnded
+from dlx.executors import Finished, Unit, Work, _process
+from dlx.executors._process import Ended, Equipment
+from dlx.executors._unit import fail
+from dlx.progress import Follower
+from dlx.records.status import read_status
+
+OUTPUT_KEPT = 8192
+"""Bytes of what a worker printed that go to the log of a trial that failed with it."""
+
+_TRIES = 3
+_LONGEST_TICK = 1.0
+_SILENCE = 15.0
+
+
+class Slot:
+    """One worker at a time, started when there is something to do and replaced when it dies or has grown."""
+
+    def __init__(self, number: int, share: Share, shared: bool, work: Work, place: Path) -> None:
+        self._share = share
+        self._shared = shared
+        self._work = work
+        self._output = place / f"worker-{number}.txt"
+        self._threads: int | None = share.threads
+        self._pool: ProcessPool | None = None
+        self._future: ProcessFuture | None = None
+        self._tries = 0
+        self._attempts_before = 0
+        self._first_memory = 0
+        self._killed_for: str | None = None
+        self.program: str | None = None
+        self.unit: Unit | None = None
+
+    @property
+    def future(self) -> ProcessFuture:
+        """The unit under way."""
+        assert self._future is not None
+        return self._future
+
+    # A unit's life
+
+    def begin(self, unit: Unit) -> None:
+        """Hand a unit to the worker; one that was begun with another number of threads gets a new worker."""
+        if unit.threads != self._threads:
+            self.close()
+            self._threads = unit.threads
+        self.unit, self.program = unit, unit.program
+        self._tries = 0
+        self._killed_for = None
+        self._attempts_before = read_status(unit.directory.status_file).last_attempt
+        self._submit(unit)
+
+    def _submit(self, unit: Unit) -> None:
+        self._tries += 1
+        token = secrets.token_hex(8)
+        self._follower = Follower(unit.directory.path, token)
+        self._silence, self._ticked, self._beat = 0.0, time.monotonic(), self._follower.beat
+        with contextlib.suppress(OSError):
+            os.truncate(self._output, 0)
+        if self._pool is None or not self._pool.active:
+            self._start()
+        assert self._pool is not None
+        self._future = self._pool.schedule(_process.run, (unit, token))
+
+    def watch(self, observe: Observer, timeout: float | None) -> None:
+        """Pass on what the trial reports; end it where it has reported nothing for ``timeout`` seconds."""
+        assert self.unit is not None
+        for event in self._follower.look():
+            observe(event)
+        # A tick is short, unless this process itself was stopped: then nobody was silent.
+        at = time.monotonic()
+        self._silence += min(at - self._ticked, _LONGEST_TICK)
+        self._ticked = at
+        if self._follower.beat != self._beat:
+            self._silence, self._beat = 0.0, self._follower.beat
+        if timeout is not None and self._silence > timeout:
+            self._kill(f"no step for {timeout:g} s (--timeout)")
+        elif self._silence > _SILENCE and self._beat >= 0 and self.unit.directory.holder() is None:
+            # Pebble takes a process that ends with exit code 0 in the middle of a unit for one that retired.
+            self._kill("its worker ended without a word")
+
+    def _kill(self, reason: str) -> None:
+        self._killed_for = reason
+        self.future.cancel()
+
+    def finish(self, observe: Observer) -> Finished | None:
+        """The end of a unit whose future is done; None where it was handed to a new worker, or dies still."""
+        unit, future = self.unit, self.future
+        assert unit is not None
+        try:
+            ended: Ended = future.result()
+        except CancelledError:
+            if unit.directory.holder() is not None:
+                return None
+            self.close()
+            return self._failed(self._killed_for or "its worker was ended", observe)
+        except (BrokenProcessPool, OSError, EOFError) as error:
+            self.close()
+            if read_status(unit.directory.status_file).last_attempt > self._attempts_before:
+                return self._died(_how(error), observe)
+            if self._tries < _TRIES:
+                self._submit(unit)
+                return None
+            return self._failed(f"no worker could be started for it: {_how(error)}", observe)
+        self._renew_if_grown(ended.memory)
+        for event in (*self._follower.look(), *ended.notes):
+            observe(event)
+        if ended.held is not None:
+            self.unit = None
+            return Finished(unit, None, ended.held)
+        return self._left_as_it_is(observe)
+
+    def give_up(self, observe: Observer) -> Finished:
+        """End a unit that was asked to stop and did not; it counts as interrupted, and goes on from its checkpoint."""
+        self.close()
+        return self._left_as_it_is(observe)
+
+    def _died(self, how: str, observe: Observer) -> Finished:
+        """The worker died; where the trial had its last word before, that counts."""
+        assert self.unit is not None
+        if read_status(self.unit.directory.status_file).state == "running":
+            return self._failed(f"its worker died: {how}", observe)
+        return self._left_as_it_is(observe)
+
+    def _left_as_it_is(self, observe: Observer) -> Finished:
+        """What is on disk is the end."""
+        assert self.unit is not None
+        unit, self.unit = self.unit, None
+        status = unit.directory.status()
+        log = str(unit.directory.log)
+        observe(TrialEnded(unit.directory.trial, unit.label, status.state, status.reason, log, status.summary))
+        return Finished(unit, status)
+
+    def _failed(self, reason: str, observe: Observer) -> Finished:
+        assert self.unit is not None
+        unit, self.unit = self.unit, None
+        return fail(unit, reason, observe, self._printed())
+
+    def _printed(self) -> str:
+        try:
+            return self._output.read_bytes()[-OUTPUT_KEPT:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    # The worker
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")  # a backend's threads do not survive a fork
+        requests, self._requests = context.Pipe(duplex=False)
+        equipment = Equipment(self._environment(), self._output, requests, self._work)
+        self._pool = ProcessPool(max_workers=1, context=context, initializer=_process.start, initargs=(equipment,))
+        self._received = requests
+        self._first_memory = 0
+
+    def _environment(self) -> dict[str, str]:
+        if self._share.gpu is None:
+            return {}
+        environment = {"CUDA_VISIBLE_DEVICES": self._share.gpu.identity}
+        if self._shared:
+            environment |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        return environment
+
+    def _renew_if_grown(self, memory: int) -> None:
+        """A worker that has grown by more than half and a gigabyte since its first unit makes room for a new one."""
+        self._first_memory = self._first_memory or memory
+        if memory > 1.5 * self._first_memory and memory > self._first_memory + (1 << 30):
+            self.close()
+
+    def ask_to_stop(self, reason: str, exit_code: int) -> None:
+        """Have the unit under way end in order."""
+        with contextlib.suppress(OSError):
+            self._requests.send((reason, exit_code))
+
+    def close(self) -> None:
+        """End the worker, whatever it does: SIGTERM, then SIGKILL."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        self.program = None
+        pool.stop()
+        pool.join()
+        self._requests.close()
+        self._received.close()
+
+
+def _how(error: Exception) -> str:
+    """How a process ended, in words."""
+    code = error.exitcode if isinstance(error, ProcessExpired) else None
+    if code is None:
+        return str(error) or type(error).__name__
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-code).name
+            return f"signal {name}{_OFTEN.get(name, '')}"
+    return f"exit code {code}"
+
+
+_OFTEN = {"SIGKILL": " (sent by the system too, when memory runs out)"}

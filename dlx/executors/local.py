@@ -1,0 +1,143 @@
+"""Worker processes on this machine: one per GPU, or one per share of the cores, kept warm between trials.
+
+A worker imports the backend once and keeps compiled programs, so trials that share a
+program go to the same worker as long as none is idle for it. One that crashes, hangs or is
+killed takes only its trial with it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from dlx import devices
+from dlx.events import Note, Observer
+from dlx.executors import Executor, Finished, Unit, Work, always
+from dlx.executors._slot import Slot
+from dlx.fields import Positive
+from dlx.interruption import Stop
+
+TICK = 0.1
+"""Seconds between two looks at the trials' progress and at requests to stop."""
+
+
+class Spec(Executor):
+    """Trials on warm worker processes of this machine."""
+
+    summary: ClassVar[str] = "warm worker processes on this machine: one per GPU, or sharing the CPU's cores"
+
+    name: Literal["local"] = "local"
+    jobs: Positive | None = Field(
+        default=None,
+        description="trials at the same time (default: on GPUs as many as these take; else one per core, as far as "
+        "there are trials, and memory of 1 GiB each); without --threads the cores are divided among them",
+    )
+    per_gpu: Positive = Field(default=1, description="trials that share a GPU")
+    timeout: float | None = Field(
+        default=None,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="seconds without a step after which a trial is ended and counts as failed; loading its data and "
+        "compiling count (default: never)",
+    )
+    grace: float = Field(
+        default=30.0,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="seconds that running trials have to save themselves when they are asked to stop",
+    )
+
+    def threads(self, trials: int) -> int:
+        return devices.layout(trials, jobs=self.jobs, per_gpu=self.per_gpu).threads
+
+    def run(
+        self,
+        units: Sequence[Unit],
+        work: Work,
+        stop: Stop,
+        observe: Observer,
+        may_begin: Callable[[Unit], bool] = always,
+    ) -> Iterator[Finished]:
+        if not units:
+            return
+        waiting = Queue(units)
+        threads = max((unit.threads or 1 for unit in units), default=1)
+        layout = devices.layout(len(units), jobs=self.jobs, threads=threads, per_gpu=self.per_gpu)
+        if (hidden := devices.hidden_gpus()) is not None:
+            observe(Note(hidden))
+        with tempfile.TemporaryDirectory(prefix="dlx-", ignore_cleanup_errors=True) as place:
+            shares = layout.shares[: len(units)]
+            slots = [Slot(number, share, self.per_gpu > 1, work, Path(place)) for number, share in enumerate(shares)]
+            try:
+                yield from self._serve(slots, waiting, stop, observe, may_begin)
+            finally:
+                with ThreadPoolExecutor(len(slots)) as closing:
+                    list(closing.map(Slot.close, slots))
+
+    def _serve(
+        self, slots: Sequence[Slot], waiting: Queue, stop: Stop, observe: Observer, may_begin: Callable[[Unit], bool]
+    ) -> Iterator[Finished]:
+        def begin_next(slot: Slot) -> None:
+            while not stop.requested and (unit := waiting.next(slot.program, [s.program for s in slots if s.unit])):
+                if may_begin(unit):
+                    slot.begin(unit)
+                    return
+
+        patience: float | None = None
+        while True:
+            for slot in slots:
+                if slot.unit is None:
+                    begin_next(slot)
+            busy = [slot for slot in slots if slot.unit is not None]
+            if not busy:
+                return
+            if stop.requested and patience is None:
+                patience = time.monotonic() + self.grace
+                for slot in busy:
+                    slot.ask_to_stop(*stop.requested)
+            wait([slot.future for slot in busy], TICK, FIRST_COMPLETED)
+            for slot in busy:
+                slot.watch(observe, self.timeout)
+                end = None
+                if slot.future.done():
+                    end = slot.finish(observe)
+                    if end is None:  # its worker is still dying, or being replaced
+                        time.sleep(TICK / 2)
+                elif patience is not None and time.monotonic() > patience:
+                    end = slot.give_up(observe)
+                if end is not None:
+                    if end.status is not None and end.status.state == "done":
+                        begin_next(slot)  # no worker waits for what is done about the end
+                    yield end
+
+
+class Queue:
+    """Units that wait, by program and in the order given."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._programs: dict[str, deque[Unit]] = {}
+        for unit in units:
+            self._programs.setdefault(unit.program, deque()).append(unit)
+
+    def next(self, program: str | None, others: Sequence[str | None]) -> Unit | None:
+        """The unit for a worker that has just run ``program`` while ``others`` are being run; None at the end.
+
+        The same program again; else the first that nobody runs; else the one of which most is left.
+        """
+        if program not in self._programs:
+            free = (name for name in self._programs if name not in others)
+            program = next(free, None) or max(self._programs, key=lambda name: len(self._programs[name]), default=None)
+        if program is None:
+            return None
+        units = self._programs[program]
+        unit = units.popleft()
+        if not units:
+            del self._programs[program]
+        return unit

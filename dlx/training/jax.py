@@ -1,0 +1,174 @@
+"""The JAX engine: one compiled loop over steps, variables handed in and out of it.
+
+Keras runs on its JAX backend; TensorFlow is never imported. Between two calls the values
+live in the stage's Keras variables, as everywhere; a call donates their buffers and puts
+the new ones in their place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlx.errors import UsageError
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import jax
+import jax.numpy as jnp
+import keras
+
+from dlx.stages import Batch, Stage, Tensor
+from dlx.training.engine import Engine
+from dlx.training.program import Program, accumulate, scaled
+
+
+def start(threads: int | None) -> JaxEngine:
+    """Make the engine; ``threads`` limits XLA's pool where this is the first use of JAX in the process."""
+    if keras.backend.backend() != "jax":
+        raise UsageError(f"KERAS_BACKEND is {keras.backend.backend()!r} but the engine asked for is jax")
+    return JaxEngine(_limit_threads(threads))
+
+
+def _limit_threads(threads: int | None) -> int:
+    """XLA makes as many threads as there are cores that the process may use, counted when it starts."""
+    if threads is None or not hasattr(os, "sched_setaffinity"):
+        return os.cpu_count() or 1
+    allowed = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, allowed[:threads])
+    jax.devices()
+    os.sched_setaffinity(0, allowed)
+    return threads
+
+
+class JaxEngine(Engine):
+    """Keras on JAX in this process."""
+
+    name = "jax"
+
+    def compile(self, stage: Stage, batch_size: int, *, watch: bool) -> Program:
+        return JaxProgram(stage, batch_size, watch=watch)
+
+    def out_of_memory(self, error: BaseException) -> str | None:
+        if isinstance(error, MemoryError):
+            return "out of memory"
+        if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error):
+            return f"out of memory: {str(error).splitlines()[0]} (a smaller batch_size or model needs less)"
+        return None
+
+    def device(self) -> str:
+        device = jax.devices()[0]
+        return "cpu" if device.platform == "cpu" else str(device.device_kind)
+
+
+class JaxProgram(Program):
+    """One stage on JAX; everything a step changes is an argument of the compiled loop and a result."""
+
+    def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
+        super().__init__(stage, batch_size, watch=watch)
+        self._scale: Tensor | None = None
+        self._loops: dict[int, Any] = {}
+        self._evaluation = jax.jit(self._evaluate_in_blocks, static_argnums=(0,))
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return jnp.asarray(array)
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return jax.jit(function)
+
+    def _take_steps(
+        self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
+    ) -> None:
+        if rows not in self._loops:
+
+            def steps(*arguments: Any) -> Any:
+                return self._steps(rows, *arguments)
+
+            self._loops[rows] = jax.jit(steps, donate_argnums=(0,))
+        carried = (self._values(), self._state(), self._optimizer_values(), self._accumulated)
+        words = jnp.asarray(self._words, jnp.uint32)
+        numbers = [jnp.asarray(number, jnp.int32) for number in bounds]
+        carried = self._loops[rows](carried, numbers, words, order, inputs, targets, self._scaling)
+        values, state, optimizers, self._accumulated = jax.block_until_ready(carried)
+        for name, group in self.stage.groups.items():
+            _assign(group.variables, values[name])
+            _assign(group.optimizer.variables, optimizers[name])
+        _assign(self.stage.state, state)
+
+    def _steps(
+        self, rows: int, carried: Any, bounds: Sequence[Tensor], words: Tensor, order: Tensor, inputs: Tensor,
+        targets: Tensor, scaling: Sequence[Tensor],
+    ) -> Any:  # fmt: skip
+        """The compiled program: the examples of step s stand in ``order`` from row (s − offset)·batch on."""
+        lo, hi, offset, first_step = bounds
+
+        def body(step: Tensor, carried: Any) -> Any:
+            values, state, optimizers, accumulated = carried
+            chosen = jax.lax.dynamic_slice(order, ((step - offset) * self.batch_size,), (rows,))
+            batch = Batch(scaled(inputs[chosen], *scaling), targets[chosen])
+            self._scale = self._loss_scale(optimizers)
+            result, added = self._step(values, state, batch, words, first_step + step)
+            moved, advanced = {}, {}
+            for name, group in self.stage.groups.items():
+                gradients = self._with_penalties(group, values[name], result.updates[name], self._scale)
+                moved[name], advanced[name] = group.optimizer.stateless_apply(
+                    optimizers[name], gradients, values[name]
+                )
+            return moved, list(result.state), advanced, accumulate(accumulated, added)
+
+        return jax.lax.fori_loop(lo, hi, body, carried)
+
+    def _optimizer_values(self) -> dict[str, list[Tensor]]:
+        groups = self.stage.groups.items()
+        return {name: [variable.value for variable in group.optimizer.variables] for name, group in groups}
+
+    def _differentiate(self, function: Callable[[list[Tensor]], tuple[Tensor, Any]], values: Sequence[Tensor]) -> Any:
+        scale = self._scale
+
+        def target(values: list[Tensor]) -> tuple[Tensor, Any]:
+            loss, more = function(values)
+            return loss if scale is None else loss * scale, (loss, more)
+
+        (_, (loss, more)), gradients = jax.value_and_grad(target, has_aux=True)(list(values))
+        return (loss, more), gradients if scale is None else [gradient / scale for gradient in gradients]
+
+    def _loss_scale(self, optimizers: dict[str, list[Tensor]]) -> Tensor | None:
+        """The dynamic scale of half-precision training; None in every other precision."""
+        for name, group in self.stage.groups.items():
+            if isinstance(group.optimizer, keras.optimizers.LossScaleOptimizer):
+                positions = {id(variable): i for i, variable in enumerate(group.optimizer.variables)}
+                return optimizers[name][positions[id(group.optimizer.dynamic_scale)]]
+        return None
+
+    def _evaluate(self, rows: int, seen: int, inputs: Tensor, targets: Tensor) -> Sequence[Tensor]:
+        arguments = self._values(), self._state(), seen, inputs, targets, self._scaling
+        found: Sequence[Tensor] = self._evaluation(rows, *arguments)
+        return found
+
+    def _evaluate_in_blocks(
+        self, rows: int, values: Any, state: Any, seen: Tensor, inputs: Tensor, targets: Tensor,
+        scaling: Sequence[Tensor],
+    ) -> list[Tensor]:  # fmt: skip
+        """The last block ends with the last example, and so overlaps the one before."""
+        count = inputs.shape[0]
+
+        def body(number: Tensor, accumulated: list[Tensor]) -> list[Tensor]:
+            start = number * rows
+            first = jnp.minimum(start, count - rows)
+            block = (jax.lax.dynamic_slice_in_dim(array, first, rows) for array in (inputs, targets))
+            taken, wanted = block
+            fresh = (jnp.arange(rows) + first >= jnp.maximum(start, seen)).astype(jnp.float32)
+            sums = self.stage.evaluate(values, state, Batch(scaled(taken, *scaling), wanted), fresh)
+            return accumulate(accumulated, [sums[name] for name in self._sum_names])
+
+        zeros = [jnp.zeros(shape) for shape in self._sum_shapes for _ in range(2)]
+        return jax.lax.fori_loop(0, -(-count // rows), body, zeros)
+
+
+def _assign(variables: Sequence[Any], values: Sequence[Tensor]) -> None:
+    """New values without a copy: the old buffers were donated."""
+    for variable, value in zip(variables, values, strict=True):
+        variable._value = value

@@ -1,0 +1,33 @@
+"""What executors are given to do with a trial: train it, in whatever process they run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from dlx.trial import run_trial
+from dlx.worker import Runtime, Worker
+
+if TYPE_CHECKING:
+    from dlx.events import Observer
+    from dlx.executors import Unit
+    from dlx.interruption import Stop
+
+
+@dataclass(frozen=True)
+class Train:
+    """Trains trials under a runtime, with the number of threads that each unit says; can be pickled."""
+
+    runtime: Runtime
+
+    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> None:
+        """One trial, from its setting to its last word."""
+        worker = _worker(replace(self.runtime, threads=unit.threads or self.runtime.threads))
+        run_trial(unit.directory, unit.label, worker, stop, observe)
+
+
+@lru_cache(maxsize=1)
+def _worker(runtime: Runtime) -> Worker:
+    """What this process keeps between trials."""
+    return Worker(runtime)
