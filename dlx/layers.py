@@ -388,7 +388,7 @@ class LayerNormalization(Layer):
 
 @dataclass(frozen=True)
 class DigitCodes(Layer):
-    """Minus the squared distance to each class's fixed code of 84 values ±1 (LeCun et al. 1998, eq. 7)."""
+    """Minus the mean squared distance to each class's fixed code of 84 values ±1 (after LeCun et al. 1998, eq. 7)."""
 
     classes: int
 

@@ -6,15 +6,18 @@ goes on, what failed waits until it is asked for.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from dlx import devices
 from dlx.errors import TrialError, UsageError
 from dlx.events import Note, Observer
 from dlx.executors import Executor, Unit
-from dlx.executors.inline import Inline
+from dlx.executors import executor as executor_named
 from dlx.interruption import Stop
 from dlx.records import environment
 from dlx.records.experiment_directory import ExperimentDirectory, check_writable
@@ -24,6 +27,7 @@ from dlx.records.tables import Table
 from dlx.records.trial_directory import TrialDirectory
 from dlx.spec import resolved
 from dlx.trial import NOT_BEGUN
+from dlx.work import Train
 from dlx.worker import Runtime
 
 if TYPE_CHECKING:
@@ -35,7 +39,13 @@ _AFRESH = ("restart", "rerun")
 
 @dataclass(frozen=True)
 class Options:
-    """What the person asked for besides the experiment; as the flags of ``dlx run``."""
+    """What the person asked for besides the experiment; as the flags of ``dlx run``.
+
+    ``max_failures``: after so many no trial is begun any more; by default when the first
+    five all fail in the same way. ``executor``: by default ``local`` where several trials are to be
+    run and there is room for two at a time, or one of its options is given; else
+    ``inline``, which starts no process. ``executor_options`` of which None is not given.
+    """
 
     results: Path = Path("results")
     runtime: Runtime = field(default_factory=Runtime)
@@ -43,6 +53,9 @@ class Options:
     rerun: bool = False
     restart: bool = False
     fail_fast: bool = False
+    max_failures: int | None = None
+    executor: str | None = None
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,8 @@ def run(
     Raises :class:`~dlx.errors.ResultsError` before anything is started, where the results
     cannot be written.
     """
+    if executor is None and options.executor is not None:
+        executor = executor_named(options.executor, options.executor_options)
     check_writable(options.results)
     place = ExperimentDirectory(options.results, experiment.name)
     decisions = decide(experiment, options)
@@ -154,17 +169,19 @@ def run(
             except Held as other:
                 held[decision.trial.id] = str(other)
     renew(force=True)
+    executor, units = _placed(executor, options, len(decisions), units)
+    failures = Failures(options)
     ended: dict[str, Status] = {}
-    for end in (executor or Inline()).run(units, _with_threads(options.runtime, decisions), stop, observe):
+    for end in executor.run(units, Train(options.runtime), stop, observe, lambda unit: failures.enough is None):
         trial = end.unit.directory.trial
         if end.status is None:
             held[trial] = end.held or ""
             tell(f"{end.held}: left to it", trial)
         else:
             ended[trial] = end.status
+            if not stop.requested and (enough := failures.count(end.status)):
+                tell(enough)
         renew()
-        if options.fail_fast and end.status is not None and end.status.state != "done":
-            break
     renew(force=True)
     endings = [
         Ending(d.trial, d.directory, ended.get(d.trial.id) or d.directory.status(), held.get(d.trial.id))
@@ -208,7 +225,8 @@ def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], Non
             "--restart trains it with the new ones",
             directory.trial,
         )
-    return Unit(directory, label(decision.trial), decision.seen)
+    program = json.dumps(dict(decision.trial.parameters), sort_keys=True, default=str)
+    return Unit(directory, label(decision.trial), decision.seen, _threads_of(decision), program)
 
 
 def _listing(trial: Trial) -> Listing:
@@ -219,12 +237,58 @@ def _asked_for(trial: Trial) -> list[Table]:
     return [Table(name, tuple(c)) for probe in trial.setting.probes.values() for name, c in probe.tables().items()]
 
 
-def _with_threads(runtime: Runtime, decisions: Sequence[Decision]) -> Runtime:
-    """The threads a trial was begun with are kept when it goes on, unless the person says otherwise."""
-    if runtime.threads is None:
-        for decision in decisions:
-            if decision.action in ("continue", "retry") and (
-                before := environment.read(decision.directory.environment)
-            ):
-                return replace(runtime, threads=before.get("threads"))
-    return runtime
+def _threads_of(decision: Decision) -> int | None:
+    """The threads that a trial which goes on was begun with."""
+    if decision.action in ("continue", "retry") and (before := environment.read(decision.directory.environment)):
+        threads = before.get("threads")
+        return threads if isinstance(threads, int) else None
+    return None
+
+
+def _placed(
+    executor: Executor | None, options: Options, trials: int, units: Sequence[Unit]
+) -> tuple[Executor, list[Unit]]:
+    """The executor, unless it was chosen; and the units with the threads that each is to have."""
+    local = executor or executor_named("local", options.executor_options)
+    threads = options.runtime.threads or local.threads(trials)
+    units = [replace(unit, threads=options.runtime.threads or unit.threads or threads) for unit in units]
+    if executor is None:
+        different = len({unit.threads for unit in units}) > 1  # which one process cannot give
+        asked = any(value is not None for value in options.executor_options.values())
+        several = len(units) > 1 and len(devices.layout(len(units), threads=threads).shares) > 1
+        executor = local if several or different or asked else executor_named("inline", {})
+    return executor, units
+
+
+class Failures:
+    """Counts trials that fail, and says when to begin no more: what breaks every trial should not cost hours."""
+
+    def __init__(self, options: Options) -> None:
+        self._fast = options.fail_fast
+        self._most = options.max_failures
+        self._ended = 0
+        self._failed: list[str] = []
+        self.enough: str | None = None
+
+    def count(self, status: Status) -> str | None:
+        """Take in an end; a sentence where it is the one with which there are enough."""
+        self._ended += 1
+        if self.enough is not None or status.state == "done":
+            return None
+        if self._fast:
+            self.enough = f"a trial {status.state}: no other is begun (--fail-fast)"
+        elif status.state != "diverged":
+            self._failed.append(_NUMBER.sub("#", status.reason or status.state))
+            number = len(self._failed)
+            if self._most is not None and number >= self._most:
+                self.enough = f"{number} trials failed: no other is begun (--max-failures)"
+            elif self._most is None and number == self._ended == _ALIKE and len(set(self._failed)) == 1:
+                self.enough = (
+                    f"the first {number} trials all failed in the same way: no other is begun "
+                    "(--max-failures N lets more fail)"
+                )
+        return self.enough
+
+
+_ALIKE = 5
+_NUMBER = re.compile(r"\b[0-9a-f]{12}\b|\d+")

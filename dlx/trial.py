@@ -159,10 +159,12 @@ def _initial_values(trial: Trial, stage: Stage, splits: Splits) -> dict[str, np.
     model = stage.model
     explicit = trial.setting.model.initial_weights_by_variable(splits.info.input_shape, trial.setting.outputs)
     values = initial_values(model, lambda purpose: randomness.generator(trial.seed.init, purpose), explicit)
-    for variable in model.non_trainable_variables:
-        if variable.path not in values:  # the state of a random generator: two words, the second a counter
-            word, _ = randomness.key(trial.seed.order, variable.path)
-            values[variable.path] = np.array([word, 0]).astype(variable.dtype)
+    generators = [variable for variable in model.non_trainable_variables if variable.path not in values]
+    for number, variable in enumerate(generators, start=1):
+        # Two words, the second a counter. Keras numbers generators through the life of the process, so
+        # that their paths depend on what was trained there before; their places in the network do not.
+        word, _ = randomness.key(trial.seed.order, f"generator {number}")
+        values[variable.path] = np.array([word, 0]).astype(variable.dtype)
     return values
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dlx.trial import run_trial
@@ -24,10 +23,19 @@ class Train:
     def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> None:
         """One trial, from its setting to its last word."""
         worker = _worker(replace(self.runtime, threads=unit.threads or self.runtime.threads))
-        run_trial(unit.directory, unit.label, worker, stop, observe)
+        run_trial(unit.directory, unit.label, worker, stop, observe, seen=unit.seen)
+
+    def forget(self) -> None:
+        """Programs and data of earlier trials."""
+        if _kept:
+            _kept[0].forget()
 
 
-@lru_cache(maxsize=1)
+_kept: list[Worker] = []
+"""This process' worker: at most one."""
+
+
 def _worker(runtime: Runtime) -> Worker:
-    """What this process keeps between trials."""
-    return Worker(runtime)
+    if not _kept or _kept[0].runtime != runtime:
+        _kept[:] = [Worker(runtime)]
+    return _kept[0]

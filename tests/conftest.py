@@ -9,8 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+BUILDS_MODELS = {"models", "training", "test_optimizers.py"}
+
+# how long an example takes says more about what else the machine does than about dlx
+settings.register_profile("dlx", deadline=None)
+settings.load_profile("dlx")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,6 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "data" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the engine before the first Keras operation of the process, whichever test that is in: TensorFlow takes
+    the number of its threads only then."""
+    if item.path.relative_to(ROOT / "tests").parts[0] in BUILDS_MODELS:
+        from dlx.training.engine import load_engine
+
+        load_engine(os.environ.get("DLX_ENGINE", "tensorflow"), 2)
 
 
 @pytest.fixture

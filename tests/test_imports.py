@@ -66,14 +66,16 @@ def test_check_imports_no_numpy() -> None:
     ids=["help", "check"],
 )
 def test_start_up(arguments: tuple[str, ...], limit: float) -> None:
-    """The best of several: a busy machine makes the others slower, nothing makes one faster than it is."""
+    """Processor time, which is the time taken on a machine that does nothing else; the best of several."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "dlx", *arguments]
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        before, began = os.times(), time.perf_counter()
         subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True)
-        took.append(time.perf_counter() - began)
+        after = os.times()
+        worked = after.children_user + after.children_system - before.children_user - before.children_system
+        took.append(worked or time.perf_counter() - began)  # Windows does not tell of children
         if took[-1] <= limit:
             return
     pytest.fail(f"dlx {' '.join(arguments)} takes {min(took):.2f} s at best, {limit} s at most are allowed")

@@ -27,6 +27,7 @@ from dlx.events import Event, Note, TrialEnded, TrialStarted
 
 REFRESHES_PER_SECOND = 6
 MOST_LAYERS = 16
+MOST_BESIDE = 3
 DECADES = 4  # the least that the scale of the bars spans
 DEEPEST = 12  # and the most: what is below is as good as nothing
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -99,11 +100,12 @@ class LiveDisplay:
         """The picture of this moment, as wide and as high as the terminal allows."""
         width, height = self._console.size
         lines = [self._overall(width)]
-        trial = self._progress.current
+        trial = self._progress.focus
         if trial is None:
             lines.append(Text("starting", style="dim"))
         else:
             lines.append(self._trial(trial, width))
+            lines += self._beside(trial, width)
             if trial.metrics:
                 lines.append(Text(metrics_line(trial.metrics)))
             if trial.gradients is not None:
@@ -145,6 +147,16 @@ class LiveDisplay:
         stage = f"{trial.stage} epoch {trial.epoch}/{trial.epochs}" if trial.stage else "starting"
         head = f"{trial.started.label or trial.started.trial}  {stage} "
         return Text.assemble(head, self._meter(trial.epoch_fraction, _meter_width(width, head, "")))
+
+    def _beside(self, focus: TrialProgress, width: int) -> list[Text]:
+        """A line for each of the trials that run at the same time, as far as there is room for them."""
+        others = [trial for trial in self._progress.running.values() if trial is not focus]
+        lines = [self._trial(trial, width) for trial in others[:MOST_BESIDE]]
+        if len(others) > MOST_BESIDE:
+            lines.append(Text(f"and {len(others) - MOST_BESIDE} more"))
+        for line in lines:
+            line.stylize("dim")
+        return lines
 
     def _gradients(self, trial: TrialProgress, width: int, rows: int) -> list[Text]:
         event = trial.gradients

@@ -72,7 +72,7 @@ class PlainDisplay:
         now = self._clock()
         due = now - self._last_line >= self._interval
         last = event.epoch == event.epochs
-        trial = self._progress.current
+        trial = self._progress.running.get(event.trial)
         if trial is None or self._progress.total > MANY_TRIALS or not (due or last):
             return
         self._last_line = now

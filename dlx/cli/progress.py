@@ -71,20 +71,24 @@ class ExperimentProgress:
         self.total = total
         self.ended: Counter[str] = Counter()
         self.running: dict[str, TrialProgress] = {}
-        self.current: TrialProgress | None = None
+        self._last: TrialProgress | None = None
 
     def update(self, event: Event) -> None:
-        """Take in one event; what is known of the trial it speaks of becomes ``current``."""
+        """Take in one event."""
         match event:
             case TrialStarted():
-                self.current = self.running[event.trial] = TrialProgress(event)
+                self.running[event.trial] = TrialProgress(event)
             case StepsDone() | EpochEnded() | GradientsRecorded():
                 if event.trial in self.running:
-                    self.current = self.running[event.trial]
-                    self.current.update(event)
+                    self.running[event.trial].update(event)
             case TrialEnded():
-                self.running.pop(event.trial, None)
+                self._last = self.running.pop(event.trial, self._last)
                 self.ended[event.state] += 1
+
+    @property
+    def focus(self) -> TrialProgress | None:
+        """The trial to look at: of those that run, the first to have begun, until it ends; else the last that ended."""
+        return next(iter(self.running.values()), self._last)
 
     @property
     def count(self) -> int:

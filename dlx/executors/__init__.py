@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 class Unit:
     """A trial to run: its directory, which holds a ``trial.yaml``, and what people call it.
 
-    ``threads``: of the backend (None: all cores). Units with the same ``program`` are worth
-    running in one process, which then compiles once.
+    ``seen`` is its last attempt when it was decided to run it: one that another process has
+    ended since is left alone. ``threads``: of the backend (None: all cores). Units with the
+    same ``program`` are worth running in one process, which then compiles once.
     """
 
     directory: TrialDirectory
     label: str
+    seen: int = 0
     threads: int | None = None
     program: str = ""
 
@@ -54,6 +56,9 @@ class Work(Protocol):
 
     def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> object:
         """Run the unit to its end, or as far as it gets."""
+
+    def forget(self) -> None:
+        """Let go of what this process keeps from one unit for the next."""
 
 
 def always(unit: Unit) -> bool:
@@ -110,7 +115,9 @@ def executor(name: str, options: Mapping[str, Any]) -> Executor:
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0])
-        raise UsageError(f"{_flag(option)} {given.get(option)}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
+        raise UsageError(
+            f"{_flag(option)} {given.get(option)}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        ) from error
 
 
 def _flag(option: str) -> str:

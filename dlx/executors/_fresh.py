@@ -1,4 +1,4 @@
-"""A trial in a process of its own, which nothing that earlier trials left in memory can burden."""
+"""A unit in a process of its own, which nothing that earlier trials left in memory can burden."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import multiprocessing
 from multiprocessing.connection import Connection
 
 from dlx.events import Event, Observer
-from dlx.executors import Unit
+from dlx.executors import Finished, Unit, Work
+from dlx.executors._unit import carry_out, fail
 from dlx.interruption import TERMINATED, Stop
-from dlx.records.status import Status
-from dlx.trial import run_trial
-from dlx.worker import Runtime, Worker
 
 _PATIENCE = 0.2
 
 
-def run_in_fresh_process(unit: Unit, runtime: Runtime, stop: Stop, observe: Observer) -> Status:
-    """Run a trial in a new process and wait for it; a request to stop is handed on.
+def run_in_fresh_process(unit: Unit, work: Work, stop: Stop, observe: Observer) -> Finished:
+    """Run a unit in a new process and wait for it; a request to stop is handed on.
 
-    What the trial came to is read from its directory, so that a process that is killed
-    leaves what any killed process leaves.
+    What the trial came to is read from its directory: a process that is killed leaves a trial that failed.
     """
     context = multiprocessing.get_context("spawn")  # a fork would inherit the memory, and threads that are not there
     events, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(unit, runtime, theirs))
+    process = context.Process(target=_work, args=(unit, work, theirs))
     process.start()
     theirs.close()
     while True:
@@ -35,10 +32,13 @@ def run_in_fresh_process(unit: Unit, runtime: Runtime, stop: Stop, observe: Obse
         except EOFError:
             break
     process.join()
-    return unit.directory.status()
+    status = unit.directory.status()
+    if process.exitcode and status.last_attempt <= unit.seen:
+        return fail(unit, f"its process ended with exit code {process.exitcode}", observe)
+    return Finished(unit, status)
 
 
-def _work(unit: Unit, runtime: Runtime, events: Connection) -> None:
+def _work(unit: Unit, work: Work, events: Connection) -> None:
     stop = Stop()
 
     def tell(event: Event) -> None:
@@ -48,4 +48,4 @@ def _work(unit: Unit, runtime: Runtime, events: Connection) -> None:
             stop.request("the process that started it is gone", TERMINATED)
 
     with stop.listening():
-        run_trial(unit.directory, unit.label, Worker(runtime), stop, tell)
+        carry_out(unit, work, stop, tell)

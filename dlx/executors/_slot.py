@@ -17,16 +17,16 @@ import signal
 import time
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
-from pebble import ProcessFuture, ProcessPool
-from pebble.common import ProcessExpired
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from dlx.devices import Share
-from dlx.events import Observer, TrialEnded
+from dlx.events import Observer
 from dlx.executors import Finished, Unit, Work, _process
 from dlx.executors._process import Ended, Equipment
-from dlx.executors._unit import fail
+from dlx.executors._unit import fail, ran_out_of_memory, tell
 from dlx.progress import Follower
 from dlx.records.status import read_status
 
@@ -36,6 +36,7 @@ OUTPUT_KEPT = 8192
 _TRIES = 3
 _LONGEST_TICK = 1.0
 _SILENCE = 15.0
+_DYING = 10.0
 
 
 class Slot:
@@ -48,8 +49,9 @@ class Slot:
         self._output = place / f"worker-{number}.txt"
         self._threads: int | None = share.threads
         self._pool: ProcessPool | None = None
-        self._future: ProcessFuture | None = None
+        self._future: ProcessFuture[Ended] | None = None
         self._tries = 0
+        self._afresh = False
         self._attempts_before = 0
         self._first_memory = 0
         self._killed_for: str | None = None
@@ -57,7 +59,7 @@ class Slot:
         self.unit: Unit | None = None
 
     @property
-    def future(self) -> ProcessFuture:
+    def future(self) -> ProcessFuture[Ended]:
         """The unit under way."""
         assert self._future is not None
         return self._future
@@ -70,8 +72,7 @@ class Slot:
             self.close()
             self._threads = unit.threads
         self.unit, self.program = unit, unit.program
-        self._tries = 0
-        self._killed_for = None
+        self._tries, self._afresh, self._killed_for = 0, False, None
         self._attempts_before = read_status(unit.directory.status_file).last_attempt
         self._submit(unit)
 
@@ -105,17 +106,18 @@ class Slot:
             self._kill("its worker ended without a word")
 
     def _kill(self, reason: str) -> None:
-        self._killed_for = reason
-        self.future.cancel()
+        ending = self.future.cancel()  # type: ignore[no-untyped-call, unused-ignore]
+        if ending and self._killed_for is None:
+            self._killed_for, self._killed_at = reason, time.monotonic()
 
     def finish(self, observe: Observer) -> Finished | None:
         """The end of a unit whose future is done; None where it was handed to a new worker, or dies still."""
         unit, future = self.unit, self.future
         assert unit is not None
         try:
-            ended: Ended = future.result()
+            ended = future.result()
         except CancelledError:
-            if unit.directory.holder() is not None:
+            if unit.directory.holder() is not None and time.monotonic() < self._killed_at + _DYING:
                 return None
             self.close()
             return self._failed(self._killed_for or "its worker was ended", observe)
@@ -127,6 +129,12 @@ class Slot:
                 self._submit(unit)
                 return None
             return self._failed(f"no worker could be started for it: {_how(error)}", observe)
+        if not self._afresh and ran_out_of_memory(unit.directory.status()):
+            self._afresh = True
+            self.close()
+            self.unit = unit = replace(unit, seen=unit.directory.status().last_attempt)
+            self._submit(unit)
+            return None
         self._renew_if_grown(ended.memory)
         for event in (*self._follower.look(), *ended.notes):
             observe(event)
@@ -151,10 +159,7 @@ class Slot:
         """What is on disk is the end."""
         assert self.unit is not None
         unit, self.unit = self.unit, None
-        status = unit.directory.status()
-        log = str(unit.directory.log)
-        observe(TrialEnded(unit.directory.trial, unit.label, status.state, status.reason, log, status.summary))
-        return Finished(unit, status)
+        return tell(unit, unit.directory.status(), observe)
 
     def _failed(self, reason: str, observe: Observer) -> Finished:
         assert self.unit is not None
@@ -202,7 +207,7 @@ class Slot:
             return
         pool, self._pool = self._pool, None
         self.program = None
-        pool.stop()
+        pool.stop()  # type: ignore[no-untyped-call, unused-ignore]
         pool.join()
         self._requests.close()
         self._received.close()

@@ -11,6 +11,7 @@ from dlx.interruption import Stop
 from dlx.progress import Reporter
 from dlx.records.ownership import Held, TakenOver
 from dlx.records.status import Status
+from dlx.trial import OUT_OF_MEMORY
 
 
 def carry_out(unit: Unit, work: Work, stop: Stop, observe: Observer, token: str | None = None) -> Finished:
@@ -20,6 +21,8 @@ def carry_out(unit: Unit, work: Work, stop: Stop, observe: Observer, token: str 
     except (Held, TakenOver) as other:
         return Finished(unit, None, str(other))
     except (Exception, SystemExit) as error:  # its setting does not load, say; or the work ends the process
+        if isinstance(error, DlxError) and isinstance(error.__cause__, OSError):
+            return _refused(unit, str(error), observe)
         reason = str(error) if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
         return fail(unit, reason, observe, "".join(traceback.format_exception(error)))
     return Finished(unit, unit.directory.status())
@@ -31,10 +34,26 @@ def fail(unit: Unit, reason: str, observe: Observer, log: str = "") -> Finished:
         with unit.directory.claim() as attempt:
             attempt.log(f"{log.rstrip()}\n{reason}" if log else reason)
             status = attempt.end("failed", reason, exit=reason)
-    except DlxError as refusal:  # held, or a disk that takes nothing more: what can be said is said to the person
-        if isinstance(refusal, Held | TakenOver):
-            return Finished(unit, None, str(refusal))
-        status = Status("failed", reason=f"{reason}; {refusal}")
+    except (Held, TakenOver) as other:
+        return Finished(unit, None, str(other))
+    except DlxError as refusal:
+        return _refused(unit, f"{reason}; {refusal}", observe)
     Reporter(unit.directory.path, observe).clear()
-    observe(TrialEnded(unit.directory.trial, unit.label, "failed", status.reason, str(unit.directory.log)))
+    return tell(unit, status, observe)
+
+
+def tell(unit: Unit, status: Status, observe: Observer) -> Finished:
+    """Let whoever watches know of an end that the trial itself could not tell of."""
+    log = str(unit.directory.log)
+    observe(TrialEnded(unit.directory.trial, unit.label, status.state, status.reason, log, status.summary))
     return Finished(unit, status)
+
+
+def ran_out_of_memory(status: Status) -> bool:
+    """Whether a trial failed for want of memory, of which a fresh process may have more."""
+    return status.state == "failed" and bool(status.attempts) and status.attempts[-1].exit == OUT_OF_MEMORY
+
+
+def _refused(unit: Unit, reason: str, observe: Observer) -> Finished:
+    """The machine takes nothing more, not even a last word: that says nothing of the trial, which can go on later."""
+    return tell(unit, Status("interrupted", unit.directory.status().attempts, reason), observe)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from dlx import devices
 from dlx.events import Observer
 from dlx.executors import Executor, Finished, Unit, Work, always
-from dlx.executors._unit import carry_out
+from dlx.executors._fresh import run_in_fresh_process
+from dlx.executors._unit import carry_out, ran_out_of_memory
 from dlx.interruption import Stop
 
 
 class Spec(Executor):
-    """Trials in this process; the backend is imported once."""
+    """Trials in this process; the backend is imported once. One that runs out of memory is tried again in another."""
 
     summary: ClassVar[str] = "one trial after another in this process, for debugging"
 
     name: Literal["inline"] = "inline"
+
+    def threads(self, trials: int) -> int:
+        return devices.layout(trials).threads
 
     def run(
         self,
@@ -30,8 +35,11 @@ class Spec(Executor):
         for unit in units:
             if stop.requested:
                 return
-            if may_begin(unit):
-                yield carry_out(unit, work, stop, observe)
-
-    def threads(self, trials: int) -> int:
-        return devices.layout(trials).threads
+            if not may_begin(unit):
+                continue
+            end = carry_out(unit, work, stop, observe)
+            if end.status is not None and ran_out_of_memory(end.status) and not stop.requested:
+                work.forget()
+                again = replace(unit, seen=end.status.last_attempt)
+                end = run_in_fresh_process(again, work, stop, observe)
+            yield end

@@ -47,6 +47,19 @@ SHORT = {
 }
 """Axes that have a name of their own."""
 
+USUAL = {
+    "depth": "1..5",
+    "width": "10,30,100,300",
+    "activation": "sigmoid,tanh,relu,elu,gelu",
+    "initializer": "zeros,normal,scaled_normal,glorot_uniform,he_normal",
+    "dropout": "0.0,0.1,0.3,0.5",
+    "normalization": "none,batch,layer",
+    "optimizer": "sgd,adagrad,rmsprop,adam",
+    "learning-rate": "log(1e-4, 1e-1, 4)",
+    "batch-size": "1,10,100,1000",
+}
+"""The values of those axes where nobody says which: enough to see what the axis does, few enough for a lecture."""
+
 SWEPT = ("dataset", "model", "training")
 
 

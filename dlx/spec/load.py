@@ -18,6 +18,7 @@ from dlx.spec.problems import Findings, show
 from dlx.spec.schema import NAME
 from dlx.spec.sections import SECTIONS, unknown_sections
 from dlx.spec.seeds import Seeds, seeds_of
+from dlx.spec.written import written
 
 CAP = 10_000
 """Trials of an experiment, unless another cap is given."""
@@ -29,8 +30,9 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 class Experiment:
     """A spec with all its trials.
 
-    ``source`` is the text as submitted, ``path`` its file (None for text), ``axes`` the dotted
-    paths in which trials differ, ``notes`` what the person should know and is no error.
+    ``source`` is the text as submitted, or, where the command line says more, what both amount
+    to; ``path`` its file (None for text), ``axes`` the dotted paths in which trials differ,
+    ``notes`` what the person should know and is no error.
     """
 
     name: str
@@ -94,6 +96,11 @@ class _Request:
     default_seeds: int
     cap: int
 
+    @property
+    def changes(self) -> bool:
+        """Whether the spec alone would not make the same trials."""
+        return bool(self.sets or self.axes or self.seeds or self.random or self.default_seeds != 1)
+
 
 def _experiment(root: Node, source: str, path: Path | None, name: str, request: _Request) -> Experiment:
     if root.content is None:
@@ -127,6 +134,8 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     expansion = Expansion(root, sets, groups, findings, notes)
     trials = expansion.trials(seeds)
     varied = [dotted(axis.path) for group in groups if len(group) > 1 for axis in group.axes]
+    if request.changes:
+        source = written(root, name, in_order(sets), groups, seeds)
     return Experiment(name, description, source, path, trials, tuple(varied), tuple(notes))
 
 

@@ -37,9 +37,10 @@ def build(setting: Setting, splits: Splits) -> Supervised:
     if training.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     watched = nonlinearities(model)
-    # The last layer's nonlinearity is the loss's business: the model ends in logits.
-    behind = {name: found.activation for name, found in watched.items()}
-    behind[next(reversed(watched))] = activations.get(activation)
+    limits = {name: found.activation.limits for name, found in watched.items() if found.activation}
+    # Models end in logits: the nonlinearity behind them is the loss's business.
+    ends = [name for name, found in watched.items() if found.tensor is model.outputs[0]]
+    limits |= dict.fromkeys(ends, activations.get(activation).limits)
     return Supervised(
         model,
         loss,
@@ -50,7 +51,7 @@ def build(setting: Setting, splits: Splits) -> Supervised:
         l2=training.l2,
         class_weights=_class_weights(training.class_weights, splits),
         nonlinearities={name: found.tensor for name, found in watched.items()},
-        limits={name: found.limits for name, found in behind.items() if found and found.limits},
+        limits={name: found for name, found in limits.items() if found},
     )
 
 
@@ -136,7 +137,7 @@ class Supervised(Stage):
 
         # A model of the same layers that gives every nonlinearity's output; it has the same
         # variables, though not always in the same order.
-        watched = keras.Model(self.model.inputs, list(self._nonlinearities.values()))
+        watched = keras.Model(self.model.inputs, self._nonlinearities)
         values = {
             id(variable): value
             for variable, value in zip(
@@ -149,11 +150,10 @@ class Supervised(Stage):
             inputs,
             training=False,
         )
-        found = dict(zip(self._nonlinearities, outputs, strict=True))
-        last = next(reversed(found))
-        # The last layer's nonlinearity is the output activation, which the loss keeps for itself.
-        found[last] = answer(found[last], self._activation)
-        return found
+        return {
+            name: answer(outputs[name], self._activation) if tensor is self.model.outputs[0] else outputs[name]
+            for name, tensor in self._nonlinearities.items()
+        }
 
     def _forward(self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool) -> tuple[Tensor, list[Tensor]]:
         from keras import ops

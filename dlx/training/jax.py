@@ -76,6 +76,9 @@ class JaxProgram(Program):
     def _to_device(self, array: np.ndarray) -> Tensor:
         return jnp.asarray(array)
 
+    def _read(self, variable: Any) -> Tensor:
+        return variable.value
+
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return jax.jit(function)
 

@@ -94,6 +94,10 @@ class Program(ABC):
         """An array where the program computes."""
 
     @abstractmethod
+    def _read(self, variable: Any) -> Tensor:
+        """A variable's value as it is now."""
+
+    @abstractmethod
     def _take_steps(
         self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
     ) -> None:
@@ -155,7 +159,7 @@ class Program(ABC):
         """Take steps lo … hi−1 of the epoch and wait for them."""
         if self._watch and hi == self.steps:
             self._run(lo, hi - 1)
-            before = [ops.copy(variable.value) for variable in self._variables]
+            before = [ops.copy(self._read(variable)) for variable in self._variables]
             self._run(hi - 1, hi)
             self._moves = self._measure_moves(before)
         else:
@@ -327,21 +331,25 @@ class Program(ABC):
 
     def _values(self) -> dict[str, list[Tensor]]:
         groups = self.stage.groups.items()
-        return {name: [ops.convert_to_tensor(v.value) for v in group.variables] for name, group in groups}
+        return {name: [self._read(v) for v in group.variables] for name, group in groups}
 
     def _state(self) -> list[Tensor]:
-        return [ops.convert_to_tensor(variable.value) for variable in self.stage.state]
+        return [self._read(variable) for variable in self.stage.state]
 
     def _named(self) -> list[tuple[str, Any]]:
-        """Every variable under a name of its own; two optimisers may use the same paths."""
-        named = [(variable.path, variable) for variable in [*self._variables, *self.stage.state]]
+        """Every variable under a name of its own; two optimisers may use the same paths.
+
+        State goes by its place: the path of a random generator differs between processes.
+        """
+        named = [(variable.path, variable) for variable in self._variables]
+        named += [(f"state/{i}", variable) for i, variable in enumerate(self.stage.state)]
         for group, members in self.stage.groups.items():
             named += [(f"{group}/optimizer/{i}", v) for i, v in enumerate(members.optimizer.variables)]
         return named
 
     def _measure_moves(self, before: Sequence[Tensor]) -> Tensor:
         """(‖Δθ‖, ‖θ‖) of each variable since ``before``: (variables, 2)."""
-        return self._moved(before, [ops.convert_to_tensor(v.value) for v in self._variables])
+        return self._moved(before, [self._read(v) for v in self._variables])
 
     def _clear(self) -> None:
         """Accumulators: two tensors each, the sum and what rounding has kept from it."""

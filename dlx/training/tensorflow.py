@@ -74,6 +74,9 @@ class TensorFlowProgram(Program):
     def _to_device(self, array: np.ndarray) -> Tensor:
         return tf.convert_to_tensor(array)
 
+    def _read(self, variable: Any) -> Tensor:
+        return tf.identity(variable.value)
+
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         compiled: Callable[..., Any] = tf.function(function, autograph=False, reduce_retracing=True)
         return compiled

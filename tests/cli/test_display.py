@@ -83,7 +83,7 @@ def test_norms_that_are_no_numbers_are_said_and_have_no_bar() -> None:
 
 
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
-@pytest.mark.parametrize("height", [10, 24, 60])
+@pytest.mark.parametrize("height", [12, 24, 60])
 @pytest.mark.parametrize("count", [1, 5, 17, 150])
 def test_the_picture_fits_the_terminal(width: int, height: int, count: int) -> None:
     shown = display(width, height)
@@ -116,6 +116,20 @@ def test_accuracies_and_progress() -> None:
     assert lines[2] == "accuracy train 90.00 %, val 89.00 %; loss train 0.1, val 0.2"
     shown(events[-1])
     assert picture(shown)[0].startswith("trials  1/4")
+
+
+def test_trials_side_by_side_do_not_take_turns() -> None:
+    shown = display()
+    for name in "abcdef":
+        shown(started(name, label=f"seed={name}"))
+    shown(gradients((0.1, 0.1, 0.1), "a"))
+    shown(gradients((0.2, 0.2, 0.2), "b"))
+    lines = picture(shown)
+    assert [line.split()[0] for line in lines[1:5]] == ["seed=a", "seed=b", "seed=c", "seed=d"]
+    assert lines[5] == "and 2 more"
+    assert any(line.endswith("1.0e-01") for line in lines)
+    shown(TrialEnded("a", "seed=a", "done"))
+    assert any(line.endswith("2.0e-01") for line in picture(shown))
 
 
 def test_trials_that_went_wrong_stay_on_screen_with_their_reason() -> None:

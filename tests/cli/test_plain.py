@@ -47,6 +47,16 @@ def test_one_line_per_trial_when_there_are_many() -> None:
     assert len(lines(MANY_TRIALS + 1, Clock(60.0), epochs=50)) == 1
 
 
+def test_lines_name_their_own_trial() -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(2, stream, clock=Clock(60.0))
+    display(started("a", label="seed=0"))
+    display(started("b", label="seed=1"))
+    display(EpochEnded("a", "train", 1, 9, metrics(0.5)))
+    display(EpochEnded("b", "train", 1, 9, metrics(0.5)))
+    assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["seed=0:", "seed=1:"]
+
+
 def test_a_closed_log_does_not_stop_the_training() -> None:
     class Closed(io.StringIO):
         def write(self, text: str) -> int:

@@ -127,7 +127,9 @@ def test_for_scripts(spec: Path, dlx: Dlx) -> None:
     assert ended.returncode == 0, ended.stderr
     (experiment,) = json.loads(ended.stdout)["experiments"]
     assert experiment["experiment"] == "tiny"
-    assert "[2/2] depth=2, seed=0: done" in ended.stderr
+    ends = [line for line in ended.stderr.splitlines() if ": done: " in line]
+    assert [line.split()[0] for line in ends] == ["[1/2]", "[2/2]"]
+    assert sorted(line.split()[1] for line in ends) == ["depth=1,", "depth=2,"]
 
     with (spec.parent / experiment["results"] / "trials.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -1,0 +1,141 @@
+"""``dlx`` in processes that start at once: forks of one that has imported everything and done nothing.
+
+What makes them cheap is Python's fork server. It is sound as long as nothing it imports
+starts a thread or a device, which every fork checks.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+_context: Any = None
+
+
+class Dlx:
+    """A command line under way, in a process group of its own; ``prepare`` is called in it before anything else.
+
+    Standard output and error go to the file ``log``. ``pid`` is None before the start, and
+    ``began_training`` after it until the trial's first step is near.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        prepare: Callable[[], None] | None = None,
+        at_training: Callable[[], None] | None = None,
+    ) -> None:
+        self.log = log
+        self._written = log.stat().st_size if log.exists() else 0
+        self.began = time.monotonic()
+        self._training, theirs = _server().Pipe(duplex=False)
+        job = (tuple(map(str, arguments)), str(log), dict(environment or {}), prepare, at_training, theirs)
+        self._process = _server().Process(target=_become_dlx, args=job)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return int(self._process.pid)
+
+    @property
+    def output(self) -> str:
+        """What this command line has written so far."""
+        return self.log.read_bytes()[self._written :].decode()
+
+    def reaches_training(self, timeout: float = 120.0) -> bool:
+        """Wait until a trial is about to take its first step; False if it ended before."""
+        try:
+            return self._training.poll(timeout) and bool(self._training.recv())
+        except EOFError:
+            return False
+
+    def send(self, number: int) -> None:
+        """Send it a signal; none if it has ended."""
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+
+    def wait(self, timeout: float = 120.0) -> int:
+        """Its exit code, negative for a signal."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            self.kill()
+            raise TimeoutError(f"still running after {timeout} s:\n{self.output}")
+        return int(self._process.exitcode)
+
+
+def _server() -> Any:
+    global _context
+    if _context is None:
+        from multiprocessing import forkserver
+
+        _context = multiprocessing.get_context("forkserver")
+        _context.set_forkserver_preload(["tests.durability.preloaded"])
+        before = dict(os.environ)
+        # The server learns where to import from by its environment alone, and must not start threads.
+        os.environ |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+        try:
+            forkserver.ensure_running()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+    return _context
+
+
+def _become_dlx(
+    arguments: Sequence[str],
+    log: str,
+    environment: Mapping[str, str],
+    prepare: Callable[[], None] | None,
+    at_training: Callable[[], None] | None,
+    announce: Connection,
+) -> None:
+    """The forked process; does not return."""
+    from tests.durability.preloaded import THREADS
+
+    code = 70
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        for standard in (1, 2):
+            os.dup2(descriptor, standard)
+        assert THREADS == 1, "a library started threads when it was imported, which the fork lacks"
+        os.setpgid(0, 0)
+        os.chdir(ROOT)
+        os.environ.update(environment)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it
+        _announce_training(announce, at_training)
+        if prepare is not None:
+            prepare()
+        from dlx.cli.main import main
+
+        code = main(list(arguments))
+    finally:
+        os._exit(code)
+
+
+def _announce_training(announce: Connection, then: Callable[[], None] | None) -> None:
+    from dlx.training.loop import Loop
+
+    run = Loop.run
+
+    def announced(loop: Loop) -> None:
+        announce.send(True)
+        if then is not None:
+            then()
+        run(loop)
+
+    Loop.run = announced  # type: ignore[method-assign]

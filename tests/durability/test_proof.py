@@ -1,0 +1,48 @@
+"""Killed at any instant, begun again by the same command: the same bytes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.durability.conftest import Ground
+from tests.durability.proof import SPECS, Kill, differences, kept, prove, trials
+
+
+def test_killed_in_every_place_in_turn(ground: Ground, same: Callable[..., None]) -> None:
+    """Torn row, torn checkpoint, between steps, while starting: each attempt goes on from what the one before left."""
+    for kill in (Kill("table append", share=0.4), Kill("checkpoint", call=6), Kill("training", after=0.1)):
+        run = ground.dlx(at_training=kill)
+        if run.reaches_training() and kill.place == "training":
+            run.kill()
+        assert run.wait() == -signal.SIGKILL, run.output
+    assert ground.run()[0] == 0
+    same(ground)
+
+
+def test_the_proof_can_fail(undisturbed: Path, tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    assert ground.run("--set", "training.epochs=1")[0] == 0
+    assert differences(undisturbed, ground.results)
+    (trial,) = trials(undisturbed).values()
+    assert {"metrics.csv", "gradients.csv", "activations.csv", "layers.csv", "weights.npz"} == kept(trial).keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dropout", "batch_norm", "early_stopping"])
+def test_random_kills(name: str, tmp_path: Path) -> None:
+    verdict = prove(SPECS / f"{name}.yaml", kills=6, seed=0, place=tmp_path)
+    assert verdict.problems == []
+    assert verdict.kills.total() >= 6
+    assert verdict.trials >= 3
+
+
+@pytest.mark.slow
+def test_the_early_stopped_trial_is_one(tmp_path: Path) -> None:
+    ground = Ground(tmp_path, SPECS / "early_stopping.yaml")
+    assert ground.run()[0] == 0
+    assert ground.status()["summary"]["epochs"] < 40
+    assert b"best/" in (ground.trial / "weights.npz").read_bytes()

@@ -1,0 +1,71 @@
+"""Asked to stop: the step is finished, a checkpoint written, and the same command goes on."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.durability.conftest import Ground, until
+
+
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", pytest.param("SIGUSR1", marks=pytest.mark.slow), pytest.param("SIGUSR2", marks=pytest.mark.slow)]
+)
+def test_a_scheduler_s_signal(name: str, ground: Ground, same: Callable[..., None]) -> None:
+    run = ground.dlx()
+    until(ground.has_checkpoints)
+    began = time.monotonic()
+    run.send(getattr(signal, name))
+    time.sleep(0.01)
+    run.send(getattr(signal, name))  # twice is the same as once
+    assert run.wait() == 143
+    assert time.monotonic() - began < 5
+    assert ground.status()["state"] == "interrupted"
+    assert ground.status()["reason"] == f"stopped by {name}"
+    assert ground.checkpoints()
+    assert ground.run()[0] == 0
+    same(ground)
+
+
+def test_ctrl_c(ground: Ground) -> None:
+    run = ground.dlx()
+    until(ground.has_checkpoints)
+    run.send(signal.SIGINT)
+    assert run.wait() == 130
+    assert "the same command goes on" in run.output
+    assert "Traceback" not in run.output
+    assert ground.status()["state"] == "interrupted"
+
+
+def test_a_signal_while_tensorflow_compiles_waits_for_the_first_step(ground: Ground) -> None:
+    run = ground.dlx()
+    assert run.reaches_training()
+    run.send(signal.SIGTERM)
+    assert run.wait() == 143
+    assert ground.status()["state"] == "interrupted"
+
+
+@pytest.mark.parametrize("limit", ["100ms", pytest.param("3s", marks=pytest.mark.slow)])
+def test_max_time(limit: str, ground: Ground, same: Callable[..., None]) -> None:
+    """A limit shorter than the start, and (on most machines) one within training."""
+    limit = limit.replace("100ms", "0.1s")
+    code, output = ground.run("--max-time", limit, "--set", "training.epochs=2000")
+    assert code == 143
+    assert "--max-time" in output
+    assert ground.status()["state"] == "interrupted"
+
+
+def test_a_stopped_trial_goes_on_from_where_it_stopped(interrupted: Ground, same: Callable[..., None]) -> None:
+    from dlx.records.checkpoints import CheckpointStore
+
+    checkpoint = CheckpointStore(interrupted.trial / "checkpoints").load_latest()
+    assert checkpoint is not None
+    progress = checkpoint.state["training"]["progress"]
+    done = progress["epoch"], progress["step"]
+    assert done > (0, 0)
+    code, output = interrupted.run()
+    assert code == 0
+    same(interrupted)
