@@ -6,11 +6,15 @@ import numpy as np
 
 from dlx.datasets import Places
 from dlx.datasets.mnist import Spec
-from dlx.sources import Official, Splits, divide
+from dlx.sources import Official, Splits
 
 TRAINING_IMAGES = 50_000
-YAML = f"{{name: mnist, split: ordered, validation: {60_000 - TRAINING_IMAGES}}}"
-"""The same split as it stands in a spec."""
+
+
+def yaml(images: int | None = None) -> str:
+    """The data set of a spec: all training images, or the first ones."""
+    limit = f", train_limit: {images}" if images else ""
+    return f"{{name: mnist, split: ordered, validation: {60_000 - TRAINING_IMAGES}{limit}}}"
 
 
 def present() -> bool:

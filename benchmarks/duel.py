@@ -14,8 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from benchmarks.report import microseconds
+
 ROOT = Path(__file__).resolve().parent.parent
 Task = Mapping[str, Any]
+Contender = tuple[str, Task]
+"""A module of :mod:`benchmarks.contenders`, and what it is to do."""
 
 
 class ContenderFailedError(Exception):
@@ -39,20 +43,25 @@ class Rounds:
         """A quantity, round by round."""
         return [reply[key] for reply in self.counted]
 
-    def median(self, key: str = "seconds") -> float:
-        """The median over the rounds that count."""
-        return statistics.median(self.values(key))
+    def best(self, key: str = "seconds") -> float:
+        """The fastest round: what the machine can do when nothing else wants it."""
+        return min(self.values(key))
+
+    def text(self) -> str:
+        """The fastest round's time of a step, and the median."""
+        return f"{microseconds(self.best())} (median {microseconds(statistics.median(self.values()))})"
 
 
 class Child:
     """A contender's process."""
 
     def __init__(self, module: str, task: Task) -> None:
-        self._printed = tempfile.TemporaryFile()
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process writes to it
         command = [sys.executable, "-m", f"benchmarks.contenders.{module}", json.dumps(task)]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._printed, text=True
-        )
+            command, cwd=ROOT, env=environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._printed,
+        )  # fmt: skip
         self._answer()
 
     def round(self) -> dict[str, Any]:
@@ -89,8 +98,8 @@ class Child:
         self._printed.close()
 
 
-def take_turns(contenders: Mapping[str, tuple[str, Task]], rounds: int, tell: Callable[[str], None]) -> dict[str, Rounds]:
-    """Every contender's rounds, taken in turns; ``contenders``: name → (module, task).
+def take_turns(contenders: Mapping[str, Contender], rounds: int, tell: Callable[[str], None]) -> dict[str, Rounds]:
+    """Every contender's rounds, taken in turns.
 
     Every second turn goes backwards, so that nobody always follows the same neighbour.
     """
@@ -107,9 +116,9 @@ def take_turns(contenders: Mapping[str, tuple[str, Task]], rounds: int, tell: Ca
 
 
 def _short(heard: Rounds) -> str:
-    return f"{heard.counted[-1]['seconds'] * 1e6:.1f} µs"
+    return microseconds(heard.counted[-1]["seconds"])
 
 
-def ratio(one: Rounds, other: Rounds, key: str = "seconds") -> float:
-    """How many times the other's time one takes: the median over rounds of the ratios within a round."""
-    return statistics.median(a / b for a, b in zip(one.values(key), other.values(key), strict=True))
+def ratio(one: Rounds, other: Rounds) -> float:
+    """How many times the other's time one takes, each in its fastest round."""
+    return one.best() / other.best()

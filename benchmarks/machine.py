@@ -7,7 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("tensorflow", "keras", "jax", "numpy")
+PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "keras": ("keras",), "jax": ("jax",), "numpy": ("numpy",)}
+"""Packages that matter, each under the names that it is distributed by."""
 
 
 def hardware() -> str:
@@ -24,11 +25,9 @@ def hardware() -> str:
 def versions() -> str:
     """Python and the packages that matter."""
     found = [f"Python {platform.python_version()}"]
-    for package in PACKAGES:
-        try:
-            found.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            found.append(f"no {package}")
+    for package, names in PACKAGES.items():
+        version = next(filter(None, map(_version, names)), None)
+        found.append(f"{package} {version}" if version else f"no {package}")
     return ", ".join(found)
 
 
@@ -44,3 +43,10 @@ def _processor() -> str:
         return ""
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f", {names[0]}" if names else ""
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -31,7 +31,9 @@ class Figure:
         """Whether the promise is kept."""
         if self.target is None:
             return None
-        return {"≥": self.value >= self.target, "≤": self.value <= self.target, "<": self.value < self.target}[self.bound or "≤"]
+        return {"≥": self.value >= self.target, "≤": self.value <= self.target, "<": self.value < self.target}[
+            self.bound or "≤"
+        ]
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""

@@ -12,9 +12,9 @@ from dlx.probes import Row
 from dlx.records.tables import Table
 
 if TYPE_CHECKING:
-    from dlx.training.program import Arrays
-    from dlx.records.trial_directory import Attempt
     from dlx.records.recorder import Recorder
+    from dlx.records.trial_directory import Attempt
+    from dlx.training.program import Arrays
 
 LEAST_SECONDS = 10.0
 COST_SHARE = 0.01
@@ -25,7 +25,8 @@ class TrialKeeper:
 
     Without a schedule a checkpoint is due when the time since the last one is 100 times
     what that one took, and ten seconds at least: under 1 % of the run, whatever the size of
-    the network. ``state`` gives what is to be saved at that moment.
+    the network. ``state`` gives what is to be saved at that moment. ``stay``: checkpoints are
+    kept when the trial is done, and there is one of its end.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class TrialKeeper:
         stop: Stop,
         every: Every | None,
         state: Callable[[], tuple[Arrays, dict[str, Any]]],
+        *,
+        stay: bool = False,
     ) -> None:
         self._attempt = attempt
         self._recorder = recorder
@@ -43,6 +46,8 @@ class TrialKeeper:
         self._stop = stop
         self._every = every
         self._state = state
+        self._stay = stay
+        self._rows_since = True
         self._kept_at = time.monotonic()
         self._cost = 0.0
 
@@ -53,6 +58,7 @@ class TrialKeeper:
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
         """Write rows that from now on survive the process."""
+        self._rows_since = True
         self._recorder.append(self._tables[table], rows)
 
     def keep_if_due(self, *, epoch: int, step: int, epoch_ended: bool) -> None:
@@ -64,8 +70,14 @@ class TrialKeeper:
         """Checkpoint now."""
         began = time.monotonic()
         self._attempt.save_checkpoint(*self._state())
+        self._rows_since = False
         self._kept_at = time.monotonic()
         self._cost = self._kept_at - began
+
+    def keep_last(self) -> None:
+        """Checkpoint the end of the trial, where checkpoints stay and it is not just done."""
+        if self._stay and self._rows_since:
+            self.keep()
 
     def pause(self) -> None:
         """Checkpoint and raise :class:`~dlx.interruption.Interrupted`, if somebody asked to stop."""

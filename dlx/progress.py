@@ -122,6 +122,8 @@ class Reporter:
         elif isinstance(event, TrialEnded):
             if event.state != "interrupted":
                 self.clear()
+            elif self._report is not None:
+                self._write_after(0.0)
         elif self._report is not None:
             report = self._report
             match event:
@@ -132,6 +134,7 @@ class Reporter:
                     )  # fmt: skip
                     if self._fraction_at_start is None:  # what comes before is loading and compiling
                         self._began, self._fraction_at_start = self._clock(), self._report.fraction
+                        self._write_after(0.0)
                     self._write_after(INTERVAL)
                 case EpochEnded():
                     self._report = replace(
@@ -212,9 +215,9 @@ class Follower:
         self._last: Report | None = None
 
     @property
-    def beat(self) -> int:
-        """The number of the last report seen; −1 before the first."""
-        return -1 if self._last is None else self._last.beat
+    def last(self) -> Report | None:
+        """The last report seen."""
+        return self._last
 
     def look(self) -> list[Event]:
         """What has happened since the last look."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlx import devices
+from dlx.continuation import Finished, Origin, begin_with
 from dlx.errors import TrialError, UsageError
 from dlx.events import Note, Observer
 from dlx.executors import Executor, Unit
@@ -60,13 +61,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be done about a trial, and why; ``seen`` is the attempt that it goes on from (0: afresh)."""
+    """What is to be done about a trial, and why; ``seen`` is the attempt that it goes on from (0: afresh).
+
+    ``origin`` is a shorter trial that it goes on from.
+    """
 
     trial: Trial
     directory: TrialDirectory
     action: Action
     why: str
     seen: int = 0
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +110,11 @@ class Outcome:
 def decide(experiment: Experiment, options: Options) -> list[Decision]:
     """What a run would do about each trial, in spec order; only looks, nothing is created."""
     place = ExperimentDirectory(options.results, experiment.name)
-    return [_decide(trial, place.trial(trial.id), options) for trial in experiment.trials]
+    finished = Finished(place)
+    return [_decide(trial, place.trial(trial.id), options, finished) for trial in experiment.trials]
 
 
-def _decide(trial: Trial, directory: TrialDirectory, options: Options) -> Decision:
+def _decide(trial: Trial, directory: TrialDirectory, options: Options, finished: Finished) -> Decision:
     def decision(action: Action, why: str) -> Decision:
         return Decision(trial, directory, action, why, 0 if action in _AFRESH else status.last_attempt)
 
@@ -131,7 +137,18 @@ def _decide(trial: Trial, directory: TrialDirectory, options: Options) -> Decisi
             if options.retry:
                 return decision("retry", status.reason or status.state)
             return decision("skip", f"{status.state}: {status.reason} (--retry runs it again)")
-    return decision("run", "not run yet")
+    begun = directory.origin()
+    if options.restart:
+        return decision("restart" if begun else "run", "not run yet")
+    if begun:
+        return decision("continue", f"goes on from {begun}")
+    origin = finished.origin(trial)
+    if origin is None:
+        return decision("run", "not run yet")
+    beginning = f"{origin.directory.trial}, which has {origin.epochs} of its {trial.setting.training.epochs} epochs"
+    if origin.hindrance:
+        return decision("run", f"not run yet; from the beginning, since {beginning}, {origin.hindrance}")
+    return replace(decision("continue", f"goes on from {beginning}"), origin=origin)
 
 
 def run(
@@ -218,7 +235,11 @@ def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], Non
         directory.move_aside()
     elif decision.action == "restart":
         directory.discard()
-    as_asked = directory.create(resolved(decision.trial, experiment), _listing(decision.trial))
+    trial_yaml, listing = resolved(decision.trial, experiment), _listing(decision.trial)
+    if decision.origin and not begin_with(decision.origin, directory, trial_yaml, listing):
+        sentence = f"{directory.trial} cannot go on from {decision.origin.directory.path}: trained from the beginning"
+        tell(sentence, directory.trial)
+    as_asked = directory.create(trial_yaml, listing)
     if not as_asked:
         tell(
             f"{directory.trial} was begun with other probes or records and is finished as it was begun; "

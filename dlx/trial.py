@@ -133,7 +133,8 @@ def _train(
         return program.snapshot() | kept, {"stage": STAGE, "progress": loop.progress.state()}
 
     every = setting.training.checkpoint.every if setting.training.checkpoint else None
-    keeper = TrialKeeper(attempt, recorder, tables, stop, every, state)
+    stay = setting.records.checkpoints == "keep"
+    keeper = TrialKeeper(attempt, recorder, tables, stop, every, state, stay=stay)
     loop = Loop(plan, program, progress, keeper, observe, trial=trial.id, seed=trial.seed.order, best=best)
     loop.run()
 
@@ -178,10 +179,17 @@ def _continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) 
     )
     checkpoint = attempt.checkpoints.load_latest(attempt.note)
     changes = directory.differences(today) if checkpoint else []
-    if changes:
+    origin = directory.origin()
+    if changes and origin:
+        attempt.note(f"not continued from {origin}, since {'; '.join(changes)}: trained from the beginning")
+        attempt.disown()
+        checkpoint = None
+    elif changes:
         raise NotContinued(f"not continued, since {'; '.join(changes)}", hint="--restart discards what there is")
-    if checkpoint is None:
+    if checkpoint is None or origin:
         attempt.write_environment(today)
+    if checkpoint and origin:
+        attempt.log(f"begun with what trial {origin} recorded")
     return checkpoint
 
 

@@ -25,6 +25,7 @@ class Rounds:
         self._channel, self._epochs, self._results, self._stop = channel, epochs, results, stop
         self._steps_took: list[float] = []
         self._rest_took: list[float] = []
+        self._probed: list[float] = []
         self._kept: list[float] = []
         self._accuracy: float | None = None
         self._left = 0
@@ -46,15 +47,13 @@ class Rounds:
             if self._left <= 0:
                 self._hold(event.epoch)
 
-    def keeping(self, keep: Any) -> Any:
-        """``keep`` of a keeper, its seconds noted."""
+    def listen(self) -> None:
+        """Note what checkpoints and probes take, too."""
+        from dlx import keeper
+        from dlx.training import loop
 
-        def timed(keeper: Any) -> None:
-            began = time.perf_counter()
-            keep(keeper)
-            self._kept.append(time.perf_counter() - began)
-
-        return timed
+        keeper.TrialKeeper.keep = _timed(keeper.TrialKeeper.keep, self._kept)  # type: ignore[method-assign]
+        loop.Loop._probe = _timed(loop.Loop._probe, self._probed)  # type: ignore[method-assign]
 
     def _hold(self, epoch: int) -> None:
         if not epoch:
@@ -62,12 +61,15 @@ class Rounds:
         else:
             steps, rest = self._steps_took, self._rest_took
             self._channel.say({
-                "seconds": sum(steps) / len(steps), "rest": sum(rest) / len(rest), "kept": self._kept,
+                "seconds": sum(steps) / len(steps), "rest": sum(rest) / len(rest), "kept": [*self._kept],
+                "probes": sum(self._probed) / len(steps),
                 "accuracy": self._accuracy, "norms": self._norms(epoch),
             })  # fmt: skip
         if not self._channel.wait():
             self._stop.request("the benchmark is over", 143)
-        self._left, self._steps_took, self._rest_took, self._kept = self._epochs, [], [], []
+        self._left, self._steps_took, self._rest_took = self._epochs, [], []
+        self._probed.clear()
+        self._kept.clear()
         self._asked = time.perf_counter()
 
     def _norms(self, epoch: int) -> list[float]:
@@ -84,9 +86,18 @@ class Rounds:
             ]
 
 
+def _timed(method: Any, took: list[float]) -> Any:
+    def timed(*arguments: Any) -> None:
+        began = time.perf_counter()
+        method(*arguments)
+        took.append(time.perf_counter() - began)
+
+    return timed
+
+
 def main() -> None:
     channel, asked = Channel(), task()
-    from dlx import keeper, schedule
+    from dlx import schedule
     from dlx.interruption import Stop
     from dlx.spec import load_text
     from dlx.training import loop
@@ -99,7 +110,7 @@ def main() -> None:
         loop.CHUNK_SECONDS = 1e9
     stop, results = Stop(), Path(asked["results"])
     rounds = Rounds(channel, asked["epochs"], results, stop)
-    keeper.TrialKeeper.keep = rounds.keeping(keeper.TrialKeeper.keep)  # type: ignore[method-assign]
+    rounds.listen()
     experiment = load_text(asked["spec"], name="benchmark")
     outcome = schedule.run(experiment, schedule.Options(results=results), rounds, stop)
     for ending in outcome.endings:

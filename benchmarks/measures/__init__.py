@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import data
+from benchmarks.duel import Contender
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,10 @@ class Setup:
     scratch: Path
     tell: Callable[[str], None]
 
-    def trial(self, name: str, *, network: str, batch_size: int, epochs: int, probes: str, **more: Any) -> tuple[str, dict[str, Any]]:
-        """A dlx contender: module and task. ``epochs`` per round; ``checkpoint`` as in a spec."""
+    def trial(self, name: str, *, network: str, batch_size: int, epochs: int, probes: str, **more: Any) -> Contender:
+        """A trial of dlx, ``epochs`` a round; ``images``: train on as many; ``checkpoint`` as in a spec."""
         spec = "\n".join([
-            f"dataset: {data.YAML}",
+            f"dataset: {data.yaml(more.pop('images', None))}",
             f"model: {MODELS.get(network) or _mlp(network)}",
             "training:",
             f"  optimizer: {OPTIMIZERS.get(network, '{name: sgd, learning_rate: 0.1}')}",
@@ -32,14 +33,15 @@ class Setup:
             f"probes: {probes}",
             "seeds: [1]",
         ])  # fmt: skip
-        results = self.scratch / name
-        return "dlx_trial", {"spec": spec, "results": str(results), "epochs": epochs, "synthetic": self.synthetic, **more}
+        task = {"spec": spec, "results": str(self.scratch / name), "epochs": epochs, "synthetic": self.synthetic}
+        return "dlx_trial", {**task, **more}
 
-    def fit(self, *, network: str, batch_size: int, epochs: int) -> tuple[str, dict[str, Any]]:
+    def fit(self, *, network: str, batch_size: int, epochs: int) -> Contender:
         """Plain Keras."""
-        return "keras_fit", {"network": network, "batch_size": batch_size, "epochs": epochs, "synthetic": self.synthetic}
+        task = {"network": network, "batch_size": batch_size, "epochs": epochs, "synthetic": self.synthetic}
+        return "keras_fit", task
 
-    def jax(self, *, network: str, batch_size: int, epochs: int) -> tuple[str, dict[str, Any]]:
+    def jax(self, *, network: str, batch_size: int, epochs: int) -> Contender:
         """A loop written by hand."""
         task = {"network": network, "batch_size": batch_size, "epochs": epochs, "synthetic": self.synthetic, "seed": 1}
         return "jax_scan", task

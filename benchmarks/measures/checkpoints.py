@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from benchmarks.duel import ratio, take_turns
+from dataclasses import dataclass
+
+from benchmarks.duel import Contender, ratio, take_turns
 from benchmarks.measures import STEPS, Setup
-from benchmarks.report import Figure, microseconds
+from benchmarks.report import Figure
 
 GROUP = "interruption"
 NEVER = "{every: 1000000 epochs}"
-NETWORKS = {"30-30": ("784-30-30-10, batch 10", 10, 40), "lenet5": ("LeNet-5, batch 128", 128, 6)}
-"""Title, batch size, epochs per round: enough for a checkpoint in every round."""
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Net:
+    """What is trained; ``epochs`` fill a round of a dozen seconds, in which a checkpoint falls due."""
+
+    network: str
+    title: str
+    batch_size: int
+    images: int
+    epochs: int
+
+
+NETS = (
+    Net("30-30", "784-30-30-10, batch 10", 10, images=50_000, epochs=30),
+    Net("lenet5", "LeNet-5, batch 128", 128, images=12_800, epochs=6),
+)
 
 
 def measure(setup: Setup) -> list[Figure]:
     """The share of checkpoints in the training time, and two programs that differ only in their chunks."""
-    figures: list[Figure] = []
-    for network, (title, batch_size, epochs) in NETWORKS.items():
-        figures += [_checkpoints(setup, network, title, batch_size, epochs)]
-    for network, (title, batch_size, epochs) in NETWORKS.items():
-        figures += _chunks(setup, network, title, batch_size, max(1, epochs // 6))
-    return figures
+    return [*(_checkpoints(setup, net) for net in NETS), *(_chunks(setup, net) for net in NETS)]
 
 
-def _checkpoints(setup: Setup, network: str, title: str, batch_size: int, epochs: int) -> Figure:
-    setup.tell(f"checkpoints, {title}")
-    common = {"network": network, "batch_size": batch_size, "epochs": epochs, "probes": STEPS}
+def _checkpoints(setup: Setup, net: Net) -> Figure:
+    setup.tell(f"checkpoints, {net.title}")
     contenders = {
-        "default": setup.trial(f"checkpoints-{network}-default", **common),
-        "never": setup.trial(f"checkpoints-{network}-never", **common, checkpoint=NEVER),
+        "default": _trial(setup, net, "default", net.epochs),
+        "never": _trial(setup, net, "never", net.epochs, checkpoint=NEVER),
     }
-    heard = take_turns(contenders, max(3, setup.rounds // 2), setup.tell)
-    steps = -(-50_000 // batch_size)
-    kept = [seconds for reply in heard["default"].counted for seconds in reply["kept"]]
-    trained = sum((reply["seconds"] * steps + reply["rest"]) * epochs for reply in heard["default"].counted)
-    never = heard["never"].median()
+    heard = take_turns(contenders, ROUNDS, setup.tell)
+    default, never = heard.values()
+    steps = -(-net.images // net.batch_size)
+    kept = [seconds for reply in default.counted for seconds in reply["kept"]]
+    trained = sum((reply["seconds"] * steps + reply["rest"]) * net.epochs for reply in default.counted)
+    each = f"{1e3 * sum(kept) / len(kept):.0f} ms" if kept else "nothing"
     return Figure(
         GROUP,
-        f"{title}: time in checkpoints, default schedule",
-        f"{len(kept)} of {1e3 * sum(kept) / max(1, len(kept)):.0f} ms in {trained:.0f} s",
-        f"step {microseconds(heard['default'].median())}, without checkpoints {microseconds(never)}",
+        f"{net.title}: time in checkpoints, default schedule",
+        f"{len(kept)} of {each} in {trained:.0f} s; step {default.text()}",
+        f"no checkpoints: {never.text()}",
         100 * sum(kept) / trained,
         "%",
         "<",
@@ -48,30 +61,39 @@ def _checkpoints(setup: Setup, network: str, title: str, batch_size: int, epochs
 
 
 CONSERVATIVE = (
-    "A checkpoint is due ten seconds after the last one at the earliest; here it is in every round, since the "
-    "clock goes on while the other contender has its turn: an undisturbed trial spends less."
+    "A checkpoint is due ten seconds after the last one at the earliest. The clock goes on while the other "
+    "contender has its turn, so that there are more of them here than in an undisturbed trial."
 )
 
 
-def _chunks(setup: Setup, network: str, title: str, batch_size: int, epochs: int) -> list[Figure]:
-    setup.tell(f"chunks, {title}")
-    common = {"network": network, "batch_size": batch_size, "epochs": epochs, "probes": STEPS, "checkpoint": NEVER}
+def _chunks(setup: Setup, net: Net) -> Figure:
+    setup.tell(f"chunks, {net.title}")
+    epochs = max(1, net.epochs // 10)
     contenders = {
-        "chunks": setup.trial(f"chunks-{network}-chunks", **common),
-        "one call": setup.trial(f"chunks-{network}-one", **common, one_call=True),
-        "one call again": setup.trial(f"chunks-{network}-again", **common, one_call=True),
+        "chunks": _trial(setup, net, "chunks", epochs, checkpoint=NEVER),
+        "one call": _trial(setup, net, "one", epochs, checkpoint=NEVER, one_call=True),
+        "one call again": _trial(setup, net, "again", epochs, checkpoint=NEVER, one_call=True),
     }
-    heard = take_turns(contenders, setup.rounds, setup.tell)
-    chunks, whole, again = heard.values()
+    chunks, whole, again = take_turns(contenders, 2 * setup.rounds, setup.tell).values()
     noise = 100 * abs(ratio(again, whole) - 1)
-    return [
-        Figure(
-            GROUP,
-            f"{title}: chunks of 0.4 s, time added to a step",
-            microseconds(chunks.median()),
-            f"one call per epoch: {microseconds(whole.median())}; the same again: {microseconds(again.median())}",
-            100 * (ratio(chunks, whole) - 1),
-            "%",
-            note=f"Two processes that do the very same differ by {noise:.1f} % in this run ({title}): what is less is nothing.",
-        )
-    ]
+    return Figure(
+        GROUP,
+        f"{net.title}: chunks of 0.4 s, time added to a step",
+        chunks.text(),
+        f"one call per epoch: {whole.text()}",
+        100 * (ratio(chunks, whole) - 1),
+        "%",
+        note=f"{net.title}: two processes that do the very same differ by {noise:.1f} % in this run; less is nothing.",
+    )
+
+
+def _trial(setup: Setup, net: Net, name: str, epochs: int, **more: object) -> Contender:
+    return setup.trial(
+        f"{name}-{net.network}",
+        network=net.network,
+        batch_size=net.batch_size,
+        images=net.images,
+        epochs=epochs,
+        probes=STEPS,
+        **more,
+    )

@@ -13,7 +13,10 @@ from benchmarks.measures import Setup
 from benchmarks.report import Figure
 
 GROUP = "memory"
-NETWORKS = {"784-30-10, batch 10": ("{name: mlp, activation: sigmoid}", 10), "LeNet-5, batch 128": ("{name: lenet5}", 128)}
+NETWORKS = {
+    "784-30-10, batch 10": ("{name: mlp, activation: sigmoid}", 10),
+    "LeNet-5, batch 128": ("{name: lenet5}", 128),
+}
 
 
 def measure(setup: Setup) -> list[Figure]:
@@ -28,9 +31,8 @@ def measure(setup: Setup) -> list[Figure]:
     for title, (model, batch_size) in NETWORKS.items():
         setup.tell(f"peak memory, {title}")
         spec = setup.scratch / "memory.yaml"
-        spec.write_text(
-            f"dataset: {data.YAML}\nmodel: {model}\ntraining: {{batch_size: {batch_size}, epochs: 2}}\n", encoding="utf-8"
-        )
+        training = f"{{batch_size: {batch_size}, epochs: 2}}"
+        spec.write_text(f"dataset: {data.yaml()}\nmodel: {model}\ntraining: {training}\n", encoding="utf-8")
         results = setup.scratch / f"memory-{batch_size}"
         ours = _peak(["-m", "dlx", "run", str(spec), "--results", str(results)], setup)
         network = "lenet5" if batch_size == 128 else "mlp"

@@ -34,5 +34,6 @@ def measure(setup: Setup) -> list[Figure]:
     medians = {name: statistics.median(seconds) for name, seconds in took.items()}
     bare = f"python -c pass: {medians['python -c pass']:.3f} s"
     return [
-        Figure(GROUP, name, f"{medians[name]:.3f} s", bare, medians[name], "s", "≤", target) for name, target in TARGETS.items()
+        Figure(GROUP, name, f"{medians[name]:.3f} s", bare, medians[name], "s", "≤", target)
+        for name, target in TARGETS.items()
     ]

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from benchmarks.duel import Rounds, ratio, take_turns
 from benchmarks.measures import STEPS, Setup
-from benchmarks.report import Figure, microseconds
+from benchmarks.report import Figure
 
 GROUP = "step rate"
 SMALLEST, DEEP, LENET5 = "30-30", "30-30-30-30", "lenet5"
@@ -27,7 +27,13 @@ def measure(setup: Setup) -> list[Figure]:
 
 
 def _compare(
-    setup: Setup, network: str, batch_size: int, fit_target: float, *, epochs: tuple[int, int, int], scan_target: float | None = None
+    setup: Setup,
+    network: str,
+    batch_size: int,
+    fit_target: float,
+    *,
+    epochs: tuple[int, int, int],
+    scan_target: float | None = None,
 ) -> list[Figure]:
     """``epochs`` per round: of dlx, of fit, of the scan (0: none)."""
     what = f"{_title(network)}, batch {batch_size}"
@@ -49,13 +55,15 @@ def _compare(
 
 
 def _faster(what: str, dlx: Rounds, fit: Rounds, target: float) -> Figure:
-    times = microseconds(dlx.median()), f"Keras fit, nothing recorded: {microseconds(fit.median())}"
+    times = dlx.text(), f"Keras fit, nothing recorded: {fit.text()}"
     return Figure(GROUP, f"{what}: step rate over fit's", *times, ratio(fit, dlx), "×", "≥", target)
 
 
 def _slower(what: str, dlx: Rounds, scan: Rounds, target: float | None) -> Figure:
-    times = microseconds(dlx.median()), f"JAX scan, same norms: {microseconds(scan.median())}"
-    return Figure(GROUP, f"{what}: time of a step over JAX's", *times, ratio(dlx, scan), "×", "≤" if target else None, target)
+    times = dlx.text(), f"JAX scan, same norms: {scan.text()}"
+    return Figure(
+        GROUP, f"{what}: time of a step over JAX's", *times, ratio(dlx, scan), "×", "≤" if target else None, target
+    )
 
 
 def _agree(dlx: Rounds, scan: Rounds) -> None:

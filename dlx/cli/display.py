@@ -105,7 +105,7 @@ class LiveDisplay:
             lines.append(Text("starting", style="dim"))
         else:
             lines.append(self._trial(trial, width))
-            lines += self._beside(trial, width)
+            lines += self._beside(trial, width, min(MOST_BESIDE, max(0, height - 14)))
             if trial.metrics:
                 lines.append(Text(metrics_line(trial.metrics)))
             if trial.gradients is not None:
@@ -148,12 +148,12 @@ class LiveDisplay:
         head = f"{trial.started.label or trial.started.trial}  {stage} "
         return Text.assemble(head, self._meter(trial.epoch_fraction, _meter_width(width, head, "")))
 
-    def _beside(self, focus: TrialProgress, width: int) -> list[Text]:
+    def _beside(self, focus: TrialProgress, width: int, most: int) -> list[Text]:
         """A line for each of the trials that run at the same time, as far as there is room for them."""
         others = [trial for trial in self._progress.running.values() if trial is not focus]
-        lines = [self._trial(trial, width) for trial in others[:MOST_BESIDE]]
-        if len(others) > MOST_BESIDE:
-            lines.append(Text(f"and {len(others) - MOST_BESIDE} more"))
+        lines = [self._trial(trial, width) for trial in others[:most]]
+        if len(others) > most:
+            lines.append(Text(f"and {len(others) - most} more"))
         for line in lines:
             line.stylize("dim")
         return lines

@@ -37,7 +37,8 @@ def run(
         int | None, typer.Option("--threads", metavar="N", min=1, help="Threads per trial.  [default: all cores]")
     ] = None,
     engine: Annotated[
-        Literal["tensorflow"], typer.Option("--engine", metavar="NAME", help="The Keras backend that trains.")
+        Literal["tensorflow", "jax"],
+        typer.Option("--engine", metavar="NAME", help="The Keras backend that trains: tensorflow, jax."),
     ] = "tensorflow",
     retry: Annotated[bool, typer.Option("--retry", help="Run failed and diverged trials again.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Run finished trials again; the old ones move aside.")] = False,

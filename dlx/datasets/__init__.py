@@ -237,5 +237,5 @@ class InMemory(DatasetSpec):
 registry: OpenSet[DatasetSpec] = OpenSet(
     "dataset",
     "dlx.datasets",
-    DatasetSpec,  # type: ignore[type-abstract]  # members are concrete
+    DatasetSpec,
 )

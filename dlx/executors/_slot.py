@@ -33,6 +33,9 @@ from dlx.records.status import read_status
 OUTPUT_KEPT = 8192
 """Bytes of what a worker printed that go to the log of a trial that failed with it."""
 
+START_UP = 120.0
+"""Seconds that a trial is given before its first step beyond its time-out: for the backend, its data, the compiler."""
+
 _TRIES = 3
 _LONGEST_TICK = 1.0
 _SILENCE = 15.0
@@ -80,7 +83,7 @@ class Slot:
         self._tries += 1
         token = secrets.token_hex(8)
         self._follower = Follower(unit.directory.path, token)
-        self._silence, self._ticked, self._beat = 0.0, time.monotonic(), self._follower.beat
+        self._silence, self._ticked, self._heard = 0.0, time.monotonic(), self._follower.last
         with contextlib.suppress(OSError):
             os.truncate(self._output, 0)
         if self._pool is None or not self._pool.active:
@@ -97,11 +100,12 @@ class Slot:
         at = time.monotonic()
         self._silence += min(at - self._ticked, _LONGEST_TICK)
         self._ticked = at
-        if self._follower.beat != self._beat:
-            self._silence, self._beat = 0.0, self._follower.beat
-        if timeout is not None and self._silence > timeout:
-            self._kill(f"no step for {timeout:g} s (--timeout)")
-        elif self._silence > _SILENCE and self._beat >= 0 and self.unit.directory.holder() is None:
+        if (report := self._follower.last) is not self._heard:
+            self._silence, self._heard = 0.0, report
+        stepping = report is not None and report.steps > 0
+        if timeout is not None and self._silence > (timeout if stepping else timeout + START_UP):
+            self._kill(f"no step for {self._silence:.0f} s (--timeout {timeout:g})")
+        elif report is not None and self._silence > _SILENCE and self.unit.directory.holder() is None:
             # Pebble takes a process that ends with exit code 0 in the middle of a unit for one that retired.
             self._kill("its worker ended without a word")
 

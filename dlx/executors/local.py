@@ -44,8 +44,8 @@ class Spec(Executor):
         default=None,
         gt=0.0,
         allow_inf_nan=False,
-        description="seconds without a step after which a trial is ended and counts as failed; loading its data and "
-        "compiling count (default: never)",
+        description="seconds without a step after which a trial is ended and counts as failed; before its first "
+        "step it has two minutes more, to load and to compile (default: never)",
     )
     grace: float = Field(
         default=30.0,

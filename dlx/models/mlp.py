@@ -24,9 +24,7 @@ class Spec(ModelSpec):
     hidden: ListOf[Positive] | None = Field(
         default=None, description="units of each hidden layer, in place of depth and width"
     )
-    depth: Count | None = Field(
-        default=1, le=1000, description="number of hidden layers; 0: none, a linear classifier"
-    )
+    depth: Count | None = Field(default=1, le=1000, description="number of hidden layers; 0: none, a linear classifier")
     width: Positive | None = Field(default=30, description="units of every hidden layer")
     activation: ActivationName = Field(default="relu", description="nonlinearity of the hidden layers")
     initializer: Initializer = Field(

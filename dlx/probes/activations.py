@@ -27,7 +27,9 @@ class Spec(ProbeSpec):
     """
 
     summary: ClassVar[str] = "mean, spread, saturation and dead units of every layer's output"
-    source: ClassVar[str] = "Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, 2010"
+    source: ClassVar[str] = (
+        "Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, 2010"
+    )
 
     name: Literal["activations"] = "activations"
 

@@ -21,6 +21,8 @@ from dlx.records import atomic
 from dlx.records.ownership import now
 
 FILE = "environment.json"
+ORIGIN = "continued_from"
+"""The trial whose recorded beginning a directory was made of, until an attempt of its own takes that up."""
 _SCHEMA = "dlx.environment/1"
 _PACKAGES = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
@@ -49,7 +51,7 @@ def gather(
         "device": dict(device),
         "threads": threads,
         "pack": pack,
-        "spec": hashlib.sha256(spec.encode()).hexdigest(),
+        "spec": digest(spec),
         "versions": versions(engine),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -58,6 +60,11 @@ def gather(
         "directory": str(Path.cwd()),
         "git": git(str(Path.cwd())),
     }
+
+
+def digest(spec: str) -> str:
+    """Of the text of a ``trial.yaml``."""
+    return hashlib.sha256(spec.encode()).hexdigest()
 
 
 def write(path: Path, environment: Mapping[str, Any]) -> None:

@@ -134,6 +134,11 @@ class TrialDirectory:
         before = environment.read(self.environment)
         return environment.differences(before, today) if before else []
 
+    def origin(self) -> str | None:
+        """The trial whose recorded beginning this one is to go on from, and has not yet."""
+        found = (environment.read(self.environment) or {}).get(environment.ORIGIN)
+        return found if isinstance(found, str) else None
+
     def missing_tables(self, tables: Iterable[Table]) -> list[Table]:
         """The tables asked for that are not there: a finished trial that lacks one is trained again."""
         return [table for table in tables if not self.table(table).exists()]
@@ -253,6 +258,20 @@ class Attempt:
     def state_of(checkpoint: Checkpoint) -> Any:
         """The state that :meth:`save_checkpoint` was given."""
         return checkpoint.state[_STATE]
+
+    @staticmethod
+    def positions_of(checkpoint: Checkpoint) -> Mapping[str, Mapping[str, Any]]:
+        """How far each table had come: bytes, rows and SHA-256 by name."""
+        positions: Mapping[str, Mapping[str, Any]] = checkpoint.state[_POSITIONS]
+        return positions
+
+    def disown(self) -> None:
+        """Remove what was recorded by another trial that this one was to go on from."""
+        self.verify()
+        for table in self.directory.path.glob("*.csv"):
+            with atomic.explained("remove", table):
+                table.unlink()
+        self.checkpoints.clear()
 
     def write_weights(self, final: Mapping[str, np.ndarray], best: Mapping[str, np.ndarray] | None = None) -> None:
         """Write ``weights.npz``."""

@@ -54,7 +54,7 @@ USUAL = {
     "initializer": "zeros,normal,scaled_normal,glorot_uniform,he_normal",
     "dropout": "0.0,0.1,0.3,0.5",
     "normalization": "none,batch,layer",
-    "optimizer": "sgd,adagrad,rmsprop,adam",
+    "optimizer": "sgd,rmsprop,adam",
     "learning-rate": "log(1e-4, 1e-1, 4)",
     "batch-size": "1,10,100,1000",
 }

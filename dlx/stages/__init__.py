@@ -10,7 +10,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from dlx.metrics import Metrics
 
 Tensor = Any
 Variable = Any
@@ -64,7 +67,8 @@ class Stage(ABC):
     ``name`` as in the tables; ``groups`` by name, in the order in which they are saved;
     ``state``: variables that a step replaces without an optimiser (moving statistics,
     the state of random generators); ``model``: the network that is recorded; ``limits``: those
-    of each layer's nonlinearity by Keras name, where it is bounded.
+    of each layer's nonlinearity by Keras name, where it is bounded; ``metrics``: the columns
+    that come of its sums.
     """
 
     name: str
@@ -72,13 +76,16 @@ class Stage(ABC):
     state: list[Variable]
     model: Any
     limits: Mapping[str, tuple[float, float]]
+    metrics: Metrics
 
     @abstractmethod
     def sum_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each sum that :meth:`step` and :meth:`evaluate` give."""
 
     @abstractmethod
-    def step(self, groups: Values, state: Sequence[Tensor], batch: Batch, key: Any, differentiate: ValueAndGrad) -> StepResult:
+    def step(
+        self, groups: Values, state: Sequence[Tensor], batch: Batch, key: Any, differentiate: ValueAndGrad
+    ) -> StepResult:
         """One step on a batch, as a pure function of the values given.
 
         ``key`` is a :class:`keras.random.SeedGenerator` that yields the same numbers whenever

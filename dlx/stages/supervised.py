@@ -109,7 +109,9 @@ class Supervised(Stage):
     def sum_shapes(self) -> dict[str, tuple[int, ...]]:
         return self.metrics.shapes()
 
-    def step(self, groups: Values, state: Sequence[Tensor], batch: Batch, key: Any, differentiate: ValueAndGrad) -> StepResult:
+    def step(
+        self, groups: Values, state: Sequence[Tensor], batch: Batch, key: Any, differentiate: ValueAndGrad
+    ) -> StepResult:
         def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
             logits, new_state = self._forward(weights, state, batch.inputs, training=True)
             losses = self._losses(logits, batch.targets)
@@ -155,7 +157,9 @@ class Supervised(Stage):
             for name, tensor in self._nonlinearities.items()
         }
 
-    def _forward(self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool) -> tuple[Tensor, list[Tensor]]:
+    def _forward(
+        self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool
+    ) -> tuple[Tensor, list[Tensor]]:
         from keras import ops
 
         logits, new_state = self.model.stateless_call(list(weights), list(state), inputs, training=training)

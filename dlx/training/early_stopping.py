@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-
-class Rule(Protocol):
-    """The settings of early stopping, by their Keras names."""
-
-    monitor: str
-    min_delta: float
-    patience: int
-    mode: str
-    restore_best_weights: bool
-    start_from_epoch: int
+if TYPE_CHECKING:
+    from dlx.spec import EarlyStopping
 
 
 @dataclass
@@ -26,7 +18,7 @@ class Patience:
     best_epoch: int = 0
     waited: int = 0
 
-    def improved(self, rule: Rule, value: float | None, epoch: int) -> bool:
+    def improved(self, rule: EarlyStopping, value: float | None, epoch: int) -> bool:
         """Take notice of an epoch's value; whether it is the best so far.
 
         NaN never is. Epochs up to ``start_from_epoch`` are a warm-up that is not looked at.
@@ -39,7 +31,7 @@ class Patience:
         self.waited += 1
         return False
 
-    def exhausted(self, rule: Rule) -> bool:
+    def exhausted(self, rule: EarlyStopping) -> bool:
         """Whether to stop now."""
         return self.waited > 0 and self.waited >= rule.patience
 
@@ -47,14 +39,8 @@ class Patience:
         """What :class:`Patience` is made from again."""
         return asdict(self)
 
-    def _better(self, rule: Rule, value: float) -> bool:
+    def _better(self, rule: EarlyStopping, value: float) -> bool:
         if self.best is None:
             return True
-        falls = rule.mode == "min" or (rule.mode == "auto" and lower_is_better(rule.monitor))
-        gain = self.best - value if falls else value - self.best
+        gain = value - self.best if rule.more_is_better else self.best - value
         return gain > abs(rule.min_delta)
-
-
-def lower_is_better(metric: str) -> bool:
-    """Losses and errors fall; accuracies and R² rise."""
-    return metric.rsplit("_", 1)[-1] in ("loss", "mae", "rmse")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlx.errors import UsageError, nearest
 
@@ -73,7 +73,9 @@ def load_engine(name: str, threads: int | None) -> Engine:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] in ("dlx", "keras"):
                 raise
-            raise UsageError(f"the {name} engine needs {error.name}, which is not installed", hint=_INSTALL[name]) from None
+            raise UsageError(
+                f"the {name} engine needs {error.name}, which is not installed", hint=_INSTALL[name]
+            ) from None
         _loaded[name] = module.start(threads)
     return _loaded[name]
 

@@ -28,9 +28,9 @@ def resident_limit() -> int:
     return int(os.environ.get("DLX_RESIDENT_BYTES", DEFAULT_RESIDENT_BYTES))
 
 
-def is_resident(source: Source) -> bool:
-    """Whether a part is kept on the device whole."""
-    return source.arrays is not None and source.nbytes <= resident_limit()
+def resident_arrays(source: Source) -> Arrays | None:
+    """The inputs and targets of a part that is kept on the device whole, None for one that is streamed."""
+    return source.arrays if source.nbytes <= resident_limit() else None
 
 
 class Stream:

@@ -80,7 +80,8 @@ class JaxProgram(Program):
         return variable.value
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return jax.jit(function)
+        compiled: Callable[..., Any] = jax.jit(function)
+        return compiled
 
     def _take_steps(
         self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
@@ -117,9 +118,7 @@ class JaxProgram(Program):
             moved, advanced = {}, {}
             for name, group in self.stage.groups.items():
                 gradients = self._with_penalties(group, values[name], result.updates[name], self._scale)
-                moved[name], advanced[name] = group.optimizer.stateless_apply(
-                    optimizers[name], gradients, values[name]
-                )
+                moved[name], advanced[name] = group.optimizer.stateless_apply(optimizers[name], gradients, values[name])
             return moved, list(result.state), advanced, accumulate(accumulated, added)
 
         return jax.lax.fori_loop(lo, hi, body, carried)
@@ -168,7 +167,8 @@ class JaxProgram(Program):
             return accumulate(accumulated, [sums[name] for name in self._sum_names])
 
         zeros = [jnp.zeros(shape) for shape in self._sum_shapes for _ in range(2)]
-        return jax.lax.fori_loop(0, -(-count // rows), body, zeros)
+        done: list[Tensor] = jax.lax.fori_loop(0, -(-count // rows), body, zeros)
+        return done
 
 
 def _assign(variables: Sequence[Any], values: Sequence[Tensor]) -> None:

@@ -17,13 +17,14 @@ from dlx.errors import DlxError
 from dlx.events import EpochEnded, GradientsRecorded, Observer, StepsDone
 from dlx.probes import LayerParameters, Moment, ProbeSpec, Row
 from dlx.randomness import epoch_order
-from dlx.training.early_stopping import Patience, Rule
+from dlx.training.early_stopping import Patience
 
 if TYPE_CHECKING:
-    from dlx.training.program import Arrays, EpochNumbers, Program
     import numpy as np
 
     from dlx.metrics import Metrics
+    from dlx.spec import EarlyStopping
+    from dlx.training.program import Arrays, EpochNumbers, Program
 
 CHUNK_SECONDS = 0.4
 PARTS = {"train": "train", "val": "validation", "test": "test"}
@@ -69,7 +70,7 @@ class Plan:
     layers: tuple[LayerParameters, ...]
     metrics: Metrics
     variations: Mapping[str, np.ndarray | None]
-    early_stopping: Rule | None = None
+    early_stopping: EarlyStopping | None = None
 
 
 class Keeper(Protocol):
@@ -84,6 +85,9 @@ class Keeper(Protocol):
 
     def keep_if_due(self, *, epoch: int, step: int, epoch_ended: bool) -> None:
         """Checkpoint if the schedule says so; ``step`` counts from the beginning of the stage."""
+
+    def keep_last(self) -> None:
+        """Checkpoint, if more epochs may be asked for later: the last step is taken, nothing is averaged yet."""
 
     def pause(self) -> None:
         """Checkpoint and raise, if somebody asked the trial to stop."""
@@ -114,6 +118,7 @@ class Loop:
             self._begin()
         while progress.epoch < plan.epochs and not self._out_of_patience():
             self._epoch()
+        self._keeper.keep_last()
         self._finish()
 
     def _begin(self) -> None:

@@ -24,7 +24,7 @@ from dlx.members import plain
 from dlx.probes import ProbeSpec
 from dlx.randomness import key as random_key
 from dlx.sources import Source, Splits
-from dlx.stages import Batch, Group, Stage, StepResult, Tensor, ValueAndGrad, Values
+from dlx.stages import Batch, Group, Stage, StepResult, Tensor, Values
 from dlx.training import feed
 
 Arrays = dict[str, np.ndarray]
@@ -85,6 +85,7 @@ class Program(ABC):
         self._resident: dict[int, tuple[Source, Tensor, Tensor]] = {}
         self._measures: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
         self._moved = self._compile(_moves)
+        self._accumulated: list[Tensor] = []
         self._clear()
 
     # What a backend must do
@@ -134,9 +135,9 @@ class Program(ABC):
         present = {id(source): source for source in self._parts.values() if source is not None}
         self._resident = {key: kept for key, kept in self._resident.items() if key in present}
         for key, source in present.items():
-            if key not in self._resident and feed.is_resident(source):
-                inputs, targets = source.arrays or ()
-                self._resident[key] = (source, self._to_device(inputs), self._to_device(targets))
+            if key not in self._resident and (arrays := feed.resident_arrays(source)) is not None:
+                inputs, targets = map(self._to_device, arrays)
+                self._resident[key] = (source, inputs, targets)
         streamed = id(splits.train) not in self._resident
         self._stream = feed.Stream(splits.train, self.batch_size) if streamed else None
 
@@ -380,7 +381,7 @@ def accumulate(accumulated: Sequence[Tensor], added: Sequence[Tensor]) -> list[T
 
 def evaluation_rows(model: Any, examples: int) -> int:
     """Examples that are looked at together: up to a thousand, fewer where activations are large."""
-    largest = max(math.prod(size or 1 for size in layer.output.shape[1:]) for layer in model.layers)
+    largest: int = max(math.prod(size or 1 for size in layer.output.shape[1:]) for layer in model.layers)
     return max(1, min(examples, EVALUATION_ROWS, EVALUATION_VALUES // max(1, largest)))
 
 

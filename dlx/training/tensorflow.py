@@ -94,9 +94,7 @@ class TensorFlowProgram(Program):
             self._loops[rows] = tf.function(steps, jit_compile=xla, autograph=False)
         words = tf.constant(self._words, tf.uint32)
         numbers = [tf.constant(number, tf.int32) for number in bounds]
-        self._accumulated = self._loops[rows](
-            numbers, words, order, inputs, targets, self._scaling, self._accumulated
-        )
+        self._accumulated = self._loops[rows](numbers, words, order, inputs, targets, self._scaling, self._accumulated)
         self._accumulated[0].numpy()  # waiting for the accumulators is waiting for the steps
 
     def _steps(
@@ -119,9 +117,7 @@ class TensorFlowProgram(Program):
                 variable.assign(value)
             return step + 1, accumulate(accumulated, added)
 
-        _, done = tf.while_loop(
-            lambda step, _: step < hi, body, (lo, list(accumulated)), parallel_iterations=1
-        )
+        _, done = tf.while_loop(lambda step, _: step < hi, body, (lo, list(accumulated)), parallel_iterations=1)
         return list(done)
 
     def _differentiate(self, function: Callable[[list[Tensor]], tuple[Tensor, Any]], values: Sequence[Tensor]) -> Any:

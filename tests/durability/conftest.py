@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -48,11 +49,9 @@ class Ground:
         (directory,) = trials(self.results).values()
         return directory
 
-    def status(self) -> dict[str, Any]:
-        """What ``status.json`` says."""
-        import json
-
-        content: dict[str, Any] = json.loads((self.trial / "status.json").read_bytes())
+    def status(self, trial: Path | None = None) -> dict[str, Any]:
+        """What ``status.json`` says, of the one trial or a given one."""
+        content: dict[str, Any] = json.loads(((trial or self.trial) / "status.json").read_bytes())
         return content
 
     def checkpoints(self) -> list[Path]:

@@ -56,7 +56,9 @@ class Perceptron:
                 delta = (delta @ self.kernels[layer].T) * activations[layer] * (1.0 - activations[layer])
         return found
 
-    def descend(self, inputs: np.ndarray, labels: np.ndarray, rate: float, l1: float = 0.0, l2: float = 0.0) -> list[np.ndarray]:
+    def descend(
+        self, inputs: np.ndarray, labels: np.ndarray, rate: float, l1: float = 0.0, l2: float = 0.0
+    ) -> list[np.ndarray]:
         """One step of gradient descent; gives the gradients of the data loss."""
         gradients = self.gradients(inputs, labels)
         for index, (value, gradient) in enumerate(zip(self.parameters(), gradients, strict=True)):

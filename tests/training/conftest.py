@@ -30,7 +30,9 @@ def program(engine: Engine, request: pytest.FixtureRequest) -> MakeProgram:
     """``program(build, splits, batch_size, watch=…)``, its variables drawn from a fixed stream."""
     made = iter(range(1000))
 
-    def make(build: Callable[[], Any], splits: Splits, batch_size: int = 10, *, watch: bool = True, seed: int = 0) -> Program:
+    def make(
+        build: Callable[[], Any], splits: Splits, batch_size: int = 10, *, watch: bool = True, seed: int = 0
+    ) -> Program:
         signature = f"{request.node.nodeid}/{next(made)}"
         program = engine.program(signature, build, splits, batch_size, watch=watch)
         program.load(start(program), seed)

@@ -22,7 +22,10 @@ def main(engine_name: str, out: str) -> None:
     flat, images = made_splits(train=640), made_splits(shape=(8, 8, 1), train=640)
     nets: dict[str, tuple[Any, Any]] = {
         "mlp": (flat, lambda: supervised(mlp(flat, 20, 20), keras.optimizers.SGD(0.3))),
-        "batchnorm": (flat, lambda: supervised(mlp(flat, 20, activation="relu", normalize=True), keras.optimizers.Adam())),
+        "batchnorm": (
+            flat,
+            lambda: supervised(mlp(flat, 20, activation="relu", normalize=True), keras.optimizers.Adam()),
+        ),
         "cnn": (images, lambda: supervised(cnn(images), keras.optimizers.SGD(0.05, momentum=0.9), l2=1e-3)),
     }
     found = {}

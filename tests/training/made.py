@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ def made_splits(shape: tuple[int, ...] = (8,), classes: int = 3, train: int = 43
     return Splits(part(train), part(13), part(11), info, scaling)
 
 
-def mlp(splits: Splits, *hidden: int, activation: str = "sigmoid", dropout: float = 0.0, normalize: bool = False) -> Any:
+def mlp(
+    splits: Splits, *hidden: int, activation: str = "sigmoid", dropout: float = 0.0, normalize: bool = False
+) -> Any:
     """A functional Keras MLP that ends in logits."""
     import keras
 
@@ -62,7 +65,12 @@ def supervised(model: Any, optimizer: Any, **options: Any) -> Any:
 
     outputs = model.output.shape[-1]
     return Supervised(
-        model, losses.get("cross_entropy"), "softmax", Metrics("classification", outputs, "softmax"), optimizer, **options
+        model,
+        losses.get("cross_entropy"),
+        "softmax",
+        Metrics("classification", outputs, "softmax"),
+        optimizer,
+        **options,
     )
 
 
@@ -91,7 +99,7 @@ def train(program: Program, epochs: int = 1, cuts: tuple[int, ...] = ()) -> list
     for epoch in range(epochs):
         program.begin_epoch(order(program, epoch), epoch * program.steps)
         bounds = [0, *cuts, program.steps]
-        for lo, hi in zip(bounds, bounds[1:], strict=False):
+        for lo, hi in itertools.pairwise(bounds):
             program.run(lo, hi)
         numbers.append(program.end_epoch())
     return numbers

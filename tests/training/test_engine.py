@@ -107,7 +107,11 @@ def test_convolution_gradients_agree_with_finite_differences(program: MakeProgra
     rng = np.random.default_rng(3)
     gradients = numeric_norms(trained, weights, rng)
     measured = dict(
-        zip([v.path for v in trained.stage.model.trainable_variables], trained.measure(Gradients(sample=24))["gradient"], strict=True)
+        zip(
+            [v.path for v in trained.stage.model.trainable_variables],
+            trained.measure(Gradients(sample=24))["gradient"],
+            strict=True,
+        )
     )
     for path, norm in gradients.items():
         np.testing.assert_allclose(measured[path], norm, rtol=2e-2)
@@ -264,10 +268,9 @@ def test_long_sums_lose_no_digits(program: MakeProgram) -> None:
 
 
 class TwoPlayers:
-    """Two groups with an optimiser each, an update that is no gradient, a state, and a draw: w ← w + ½, and u by descent."""
+    """Two groups with an optimiser each, an update that is no gradient (w ← w + ½), a state, and draws."""
 
     name = "game"
-    limits: dict[str, tuple[float, float]] = {}
 
     def __init__(self) -> None:
         import keras
@@ -297,7 +300,9 @@ class TwoPlayers:
 def test_groups_have_their_own_optimisers_and_updates_need_not_be_gradients(program: MakeProgram) -> None:
     splits = made_splits()
     made = program(TwoPlayers, splits)
-    made.load({made.stage.descender.path: np.array([3.0], np.float32), made.stage.seen.path: np.zeros((), np.float32)}, 7)
+    made.load(
+        {made.stage.descender.path: np.array([3.0], np.float32), made.stage.seen.path: np.zeros((), np.float32)}, 7
+    )
     first = made.stage.groups["model"].variables[0].numpy()
     drawn = [numbers.sums["drawn"] for numbers in train(made, 2)]
     steps = 2 * made.steps

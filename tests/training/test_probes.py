@@ -23,9 +23,13 @@ def watched(model: Any, limits: dict[str, tuple[float, float]]) -> Any:
     import keras
 
     outputs = {
-        name: model.get_layer(name.replace("dense", "act")).output for name in ("dense_1", "dense_2") if name.replace("dense", "act") in {layer.name for layer in model.layers}
+        name: model.get_layer(name.replace("dense", "act")).output
+        for name in ("dense_1", "dense_2")
+        if name.replace("dense", "act") in {layer.name for layer in model.layers}
     }
-    return supervised(model, keras.optimizers.SGD(0.1), nonlinearities={**outputs, "output": model.output}, limits=limits)
+    return supervised(
+        model, keras.optimizers.SGD(0.1), nonlinearities={**outputs, "output": model.output}, limits=limits
+    )
 
 
 def table(probe: Any, program: Program, layers: tuple[LayerParameters, ...], **more: Any) -> list[dict[str, Any]]:
@@ -55,7 +59,9 @@ def test_distribution_and_saturation_of_bounded_units(program: MakeProgram) -> N
     hidden, probabilities = net.probabilities(inputs)
     expected = [*hidden[1:], probabilities]
     assert [row["name"] for row in rows] == ["dense_1", "dense_2", "output"]
-    assert [(row["stage"], row["epoch"], row["step"], row["layer"]) for row in rows] == [("train", 3, 15, n) for n in (1, 2, 3)]
+    assert [(row["stage"], row["epoch"], row["step"], row["layer"]) for row in rows] == [
+        ("train", 3, 15, n) for n in (1, 2, 3)
+    ]
     for row, output in zip(rows, expected, strict=True):
         np.testing.assert_allclose([row["mean"], row["std"]], [output.mean(), output.std()], rtol=1e-5)
         near = np.mean((output < 0.05) | (output > 0.95))
@@ -87,7 +93,9 @@ def test_units_that_are_zero_for_every_example_are_dead(program: MakeProgram) ->
     made.load(values, 0)
     layers = (LayerParameters(1, "dense_1", (("kernel", 0), ("bias", 1)), None),)
     (row,) = table(Activations(sample=50), made, layers)
-    output = np.maximum(splits.scaling.apply(splits.train.arrays[0]) @ values["dense_1/kernel"] + values["dense_1/bias"], 0)
+    output = np.maximum(
+        splits.scaling.apply(splits.train.arrays[0]) @ values["dense_1/kernel"] + values["dense_1/bias"], 0
+    )
     dead = np.mean(~(output != 0).any(axis=0))
     assert dead >= 3 / 8
     assert dead < np.mean(output == 0)  # being zero for some examples is not being dead
@@ -140,8 +148,12 @@ def test_update_ratios_are_of_the_last_step_and_the_weights_before_it(program: M
         np.testing.assert_allclose([layer[p]["update_ratio"] for p in ("kernel", "bias")], expected, rtol=1e-3)
         together = np.linalg.norm(deltas[parts]) / np.linalg.norm(norms[parts])
         np.testing.assert_allclose(layer["all"]["update_ratio"], together, rtol=1e-3)
-        np.testing.assert_allclose(layer["all"]["weight_norm"], np.linalg.norm([np.linalg.norm(v) for v in after[parts]]), rtol=1e-5)
-        np.testing.assert_allclose(layer["all"]["grad_norm"], np.linalg.norm(numbers.gradient_norms["model"][parts]), rtol=1e-6)
+        np.testing.assert_allclose(
+            layer["all"]["weight_norm"], np.linalg.norm([np.linalg.norm(v) for v in after[parts]]), rtol=1e-5
+        )
+        np.testing.assert_allclose(
+            layer["all"]["grad_norm"], np.linalg.norm(numbers.gradient_norms["model"][parts]), rtol=1e-6
+        )
     assert {row["source"] for row in rows} == {"train"}
 
 
