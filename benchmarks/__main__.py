@@ -27,7 +27,9 @@ def main() -> int:
     """0 if every promise that was looked at is kept, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("only", nargs="*", metavar="MEASURE", help=f"which: {', '.join(MEASURES)} (default: all)")
-    parser.add_argument("--rounds", type=int, default=7, help="turns that each contender gets (default: 7)")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="turns of the longest contenders, shorter ones get more (default: 9)"
+    )
     parser.add_argument("--synthetic", action="store_true", help="noise of MNIST's shape, even where MNIST is there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")

@@ -154,7 +154,9 @@ def finished(arguments: argparse.Namespace) -> None:
             took = []
             for _ in range(3):
                 start = time.perf_counter()
-                ended = subprocess.run([sys.executable, "-m", "dlx", *command], env=env, capture_output=True, check=False)
+                ended = subprocess.run(
+                    [sys.executable, "-m", "dlx", *command], env=env, capture_output=True, check=False
+                )
                 took.append(time.perf_counter() - start)
             if ended.returncode:
                 print(ended.stderr.decode(), file=sys.stderr)
@@ -167,7 +169,7 @@ def memory(arguments: argparse.Namespace) -> None:
 
     count = arguments.trials or 1000
     peak = 0.0
-    sizes: dict[int, list[float]] = defaultdict(list)
+    sizes: dict[int, list[tuple[float, float]]] = defaultdict(list)
     over = threading.Event()
 
     def look() -> None:
@@ -177,7 +179,7 @@ def memory(arguments: argparse.Namespace) -> None:
             peak = max(peak, parent.memory_info().rss / 1e6)
             for child in parent.children():
                 try:
-                    sizes[child.pid].append(child.memory_info().rss / 1e6)
+                    sizes[child.pid].append((time.time(), child.memory_info().rss / 1e6))
                 except psutil.Error:
                     continue
 
@@ -185,16 +187,21 @@ def memory(arguments: argparse.Namespace) -> None:
     looker.start()
     with tempfile.TemporaryDirectory() as place:
         wall, workers = train(TINY.format(seeds=count), Path(place), arguments.jobs)
+        ended = {trial: Path(place, "tiny", "trials", trial, "status.json").stat().st_mtime for trial in workers}
     over.set()
     looker.join()
     say("trials, seconds each", f"{len(workers):,}, {wall * arguments.jobs / len(workers):.2f}")
     say("resident memory of the parent, at most", f"{peak:.0f} MB", "under 300 MB")
-    per_worker = len(workers) / max(1, len(set(workers.values())))
     for pid, seen in sizes.items():
-        if str(pid) in workers.values():
-            settled = seen[min(len(seen) - 1, int(len(seen) * 10 / per_worker)) :]
-            values = [settled[int(part * (len(settled) - 1))] for part in (0.0, 0.25, 0.5, 0.75, 1.0)]
-            say(f"worker {pid} after its 10th trial … its last", " ".join(f"{v:.0f}" for v in values), "MB, flat")
+        ends = sorted(ended[trial] for trial, worker in workers.items() if worker == str(pid))
+        if len(ends) > 10:
+            sampled = [size for at, size in seen if ends[9] <= at <= ends[-1]]
+            quarters = [sampled[int(part * (len(sampled) - 1))] for part in (0.0, 0.25, 0.5, 0.75, 1.0)]
+            say(
+                f"worker {pid} from its 10th trial to its last",
+                " ".join(f"{size:.0f}" for size in quarters),
+                "MB, flat",
+            )
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ class Finished:
 
     def _shorter(self, trial: Trial) -> Iterator[Origin]:
         setting = trial.setting
-        for epochs in sorted({number for number in self._done.values() if number < setting.training.epochs}, reverse=True):
+        for epochs in sorted(
+            {number for number in self._done.values() if number < setting.training.epochs}, reverse=True
+        ):
             training = setting.training.model_copy(update={"epochs": epochs})
             name = trial_id(replace(setting, training=training), trial.seed)
             # One that was stopped early has trained fewer epochs than its id says, and is not met here.
@@ -114,7 +116,7 @@ def begin_with(origin: Origin, directory: TrialDirectory, trial_yaml: str, listi
 
 
 def _tables(directory: TrialDirectory, checkpoint: Checkpoint) -> Mapping[str, bytes]:
-    """The tables as far as the checkpoint covers them, by file name; raises TrialError where they are not as it says."""
+    """The tables as far as the checkpoint covers them, by file name; raises TrialError where they were changed."""
     found: dict[str, bytes] = {}
     for name, position in Attempt.positions_of(checkpoint).items():
         path = directory.table(Table(name, ()))

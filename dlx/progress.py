@@ -23,7 +23,7 @@ from typing import Any
 from dlx.errors import TrialError
 from dlx.events import EpochEnded, Event, GradientsRecorded, Observer, StepsDone, TrialEnded, TrialStarted
 from dlx.records import atomic
-from dlx.records.ownership import now
+from dlx.records.ownership import now as time_now
 
 FILE = "progress.json"
 INTERVAL = 1.0
@@ -114,7 +114,7 @@ class Reporter:
     def _note(self, event: Event) -> None:
         if isinstance(event, TrialStarted):
             self._report = Report(
-                event.trial, event.label, self._token, socket.gethostname(), os.getpid(), 0, now(), now(),
+                event.trial, event.label, self._token, socket.gethostname(), os.getpid(), 0, time_now(), time_now(),
                 dict(event.epochs), event.layers, event.resumed,
             )  # fmt: skip
             self._fraction_at_start = None
@@ -152,7 +152,9 @@ class Reporter:
         if at - self._written < interval:
             return
         self._written = at
-        self._report = replace(self._report, beat=self._report.beat + 1, updated=now(), seconds_left=self._left(at))
+        self._report = replace(
+            self._report, beat=self._report.beat + 1, updated=time_now(), seconds_left=self._left(at)
+        )
         with contextlib.suppress(TrialError):
             atomic.write_bytes(self._path, _text(self._report).encode(), durable=False)
 
@@ -242,10 +244,14 @@ def _events(before: Report | None, report: Report, directory: str) -> Iterable[E
     if report.stage is None:
         return
     old = before or replace(report, stage=None, epoch=0, step=0, completed=None, gradients=None)
-    recorded = report.gradients
-    if recorded is not None and recorded != old.gradients:
-        yield GradientsRecorded(trial, report.stage, recorded.epoch, recorded.step, recorded.sample, recorded.norms)
+    if (now := report.gradients) is not None and (now.epoch, now.step) != _place(old.gradients):
+        yield GradientsRecorded(trial, report.stage, now.epoch, now.step, now.sample, now.norms)
     if report.completed is not None and (report.stage, report.completed) != (old.stage, old.completed):
         yield EpochEnded(trial, report.stage, report.completed, report.epochs, report.metrics)
-    if report.steps and (report.stage, report.epoch, report.step) != (old.stage, old.epoch, old.step):
+    under_way = report.steps and report.epoch != report.completed
+    if under_way and (report.stage, report.epoch, report.step) != (old.stage, old.epoch, old.step):
         yield StepsDone(trial, report.stage, report.epoch, report.epochs, report.step, report.steps)
+
+
+def _place(gradients: Gradients | None) -> tuple[int, int] | None:
+    return None if gradients is None else (gradients.epoch, gradients.step)

@@ -200,10 +200,11 @@ def run(
                 tell(enough)
         renew()
     renew(force=True)
-    endings = [
-        Ending(d.trial, d.directory, ended.get(d.trial.id) or d.directory.status(), held.get(d.trial.id))
-        for d in decisions
-    ]
+    endings = []
+    for d in decisions:
+        status = ended.get(d.trial.id) or d.directory.status()
+        # What another process had then, and has finished since, is done.
+        endings.append(Ending(d.trial, d.directory, status, held.get(d.trial.id) if status.state != "done" else None))
     interrupted = any(ending.status.state in ("pending", "interrupted") for ending in endings)
     return Outcome(place.path, tuple(endings), tuple(notes), stop.requested if interrupted else None)
 

@@ -92,21 +92,11 @@ def _train(
     summary: dict[str, Any],
 ) -> None:
     """Data, network, program, training, weights; ``summary`` is given the facts that ``trials.csv`` lists."""
-    from dlx.stages import supervised
-
     setting, directory = trial.setting, attempt.directory
     checkpoint = _continue_from(directory, attempt, worker)
     stop.check()
     splits = worker.load(setting.dataset)
-    batch_size = len(splits.train) if setting.training.batch_size == "full" else setting.training.batch_size
-    program = worker.engine.program(
-        _signature(trial),
-        lambda: supervised.build(setting, splits),
-        splits,
-        min(batch_size, len(splits.train)),
-        watch=any(probe.watches_steps for probe in setting.probes.values()),
-    )
-    program.load(_initial_values(trial, program.stage, splits), trial.seed.order)
+    program = prepare(trial, splits, worker)
     progress, best = _restore(program, checkpoint)
 
     network = setting.network()
@@ -144,7 +134,24 @@ def _train(
     summary |= {"epochs": progress.epoch} | loop.progress.summary
 
 
-def _signature(trial: Trial) -> str:
+def prepare(trial: Trial, splits: Splits, worker: Worker) -> Program:
+    """The compiled program with these data and the trial's initial weights: all that there is before the first step."""
+    from dlx.stages import supervised
+
+    setting = trial.setting
+    batch_size = len(splits.train) if setting.training.batch_size == "full" else setting.training.batch_size
+    program = worker.engine.program(
+        signature(trial),
+        lambda: supervised.build(setting, splits),
+        splits,
+        min(batch_size, len(splits.train)),
+        watch=any(probe.watches_steps for probe in setting.probes.values()),
+    )
+    program.load(_initial_values(trial, program.stage, splits), trial.seed.order)
+    return program
+
+
+def signature(trial: Trial) -> str:
     """What a compiled program depends on: another seed only reloads its variables."""
     sections = settings(trial.setting)
     training = {k: v for k, v in sections["training"].items() if k not in ("epochs", "early_stopping", "checkpoint")}

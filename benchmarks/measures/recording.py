@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from benchmarks.data import TRAINING_IMAGES
 from benchmarks.duel import Rounds, ratio, take_turns
@@ -66,6 +65,6 @@ def _probes(net: Net, probes: Rounds, nothing: Rounds) -> Figure:
     epoch = net.steps * nothing.best()
     spent = probes.best("probes")
     times = f"{1e3 * spent:.0f} ms after each epoch", f"an epoch of {TRAINING_IMAGES:,} images: {epoch:.2f} s"
-    promise: tuple[Bound, float] | tuple[Literal[None], None] = ("≤", 5.0) if net.in_percent else (None, None)
+    promise: tuple[Bound, float] | tuple[None, None] = ("≤", 5.0) if net.in_percent else (None, None)
     what = f"{net.title}: gradients and activations of 1,000 images every epoch"
     return Figure(GROUP, what, *times, 100 * spent / epoch, "%", *promise)

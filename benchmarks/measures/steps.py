@@ -20,9 +20,9 @@ class DisagreementError(Exception):
 def measure(setup: Setup) -> list[Figure]:
     """Seconds per step with the norms of every step on record, compilation excluded."""
     return [
-        *_compare(setup, SMALLEST, 10, 10.0, epochs=(4, 1, 4), scan_target=1.7),
-        *_compare(setup, DEEP, 128, 4.0, epochs=(20, 2, 20)),
-        *_compare(setup, LENET5, 128, 1.3, epochs=(1, 1, 0)),
+        *_compare(setup, SMALLEST, 10, 10.0, epochs=(3, 1, 3), rounds=setup.rounds, scan_target=1.7),
+        *_compare(setup, DEEP, 128, 4.0, epochs=(4, 1, 4), rounds=3 * setup.rounds),
+        *_compare(setup, LENET5, 128, 1.3, epochs=(1, 1, 0), rounds=setup.rounds),
     ]
 
 
@@ -33,6 +33,7 @@ def _compare(
     fit_target: float,
     *,
     epochs: tuple[int, int, int],
+    rounds: int,
     scan_target: float | None = None,
 ) -> list[Figure]:
     """``epochs`` per round: of dlx, of fit, of the scan (0: none)."""
@@ -44,7 +45,7 @@ def _compare(
     }
     if epochs[2] and find_spec("jax") is not None:
         contenders["scan"] = setup.jax(network=network, batch_size=batch_size, epochs=epochs[2])
-    heard = take_turns(contenders, setup.rounds, setup.tell)
+    heard = take_turns(contenders, rounds, setup.tell)
     dlx, fit = heard["dlx"], heard["fit"]
     figures = [_faster(what, dlx, fit, fit_target)]
     if scan := heard.get("scan"):

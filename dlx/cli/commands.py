@@ -16,8 +16,8 @@ from typer.core import TyperCommand, TyperGroup
 from dlx.errors import UsageError, nearest
 
 PANELS = {
-    "Run": ("run",),
-    "Look": ("show",),
+    "Run": ("run", "sweep"),
+    "Look": ("status", "show"),
     "Registry": ("models", "datasets"),
     "Set-up": ("check", "schema", "doctor"),
 }

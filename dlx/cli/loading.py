@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from dlx.spec import Experiment, Trial
 
 
-def load_all(paths: Sequence[Path], sets: Sequence[str], seeds: str | None = None) -> list[tuple[Path, Experiment]]:
+def load_all(
+    paths: Sequence[Path], sets: Sequence[str], seeds: str | None = None, cap: int = 10_000
+) -> list[tuple[Path, Experiment]]:
     """Each spec with its experiment; raises one :class:`~dlx.errors.SpecError` for all that is wrong with any."""
     from dlx.spec import load
 
@@ -20,7 +22,7 @@ def load_all(paths: Sequence[Path], sets: Sequence[str], seeds: str | None = Non
     problems: list[Problem] = []
     for path in paths:
         try:
-            loaded.append((path, load(path, sets, seeds=seeds)))
+            loaded.append((path, load(path, sets, seeds=seeds, cap=cap)))
         except SpecError as error:
             problems += error.problems
     if problems:

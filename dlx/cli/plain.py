@@ -97,7 +97,7 @@ class QuietDisplay:
         return None
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, TrialEnded) and event.state in ("failed", "diverged"):
+        if isinstance(event, TrialEnded) and event.state in ("failed", "diverged", "interrupted"):
             self._lines.write(ending(event))
 
 

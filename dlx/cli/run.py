@@ -6,58 +6,24 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from dlx.cli.options import DataDir, Json, Quiet, Sets, Specs
+from dlx.cli.flags import Flags, with_flags
+from dlx.cli.options import Specs
 from dlx.errors import UsageError
 
 if TYPE_CHECKING:
     from dlx.cli.summary import TrialSummary
+    from dlx.estimate import Estimate
     from dlx.events import Observer
-    from dlx.schedule import Decision, Outcome
+    from dlx.schedule import Decision, Options, Outcome
     from dlx.spec import Experiment
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?")
 
 
-def run(
-    specs: Specs,
-    sets: Sets = None,
-    seeds: Annotated[
-        str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds in place of the spec's: 5, 0..4, [0, 3].")
-    ] = None,
-    results: Annotated[
-        Path, typer.Option("--results", metavar="DIR", envvar="DLX_RESULTS", help="Where trials leave their files.")
-    ] = Path("results"),
-    data_dir: DataDir = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Threads per trial.  [default: all cores]")
-    ] = None,
-    engine: Annotated[
-        Literal["tensorflow", "jax"],
-        typer.Option("--engine", metavar="NAME", help="The Keras backend that trains: tensorflow, jax."),
-    ] = "tensorflow",
-    retry: Annotated[bool, typer.Option("--retry", help="Run failed and diverged trials again.")] = False,
-    rerun: Annotated[bool, typer.Option("--rerun", help="Run finished trials again; the old ones move aside.")] = False,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Start interrupted trials afresh instead of continuing them.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
-    max_time: Annotated[
-        str | None,
-        typer.Option("--max-time", metavar="TIME", help="Stop in order after this long: 20m, 1h30m, 90s."),
-    ] = None,
-    allow: Annotated[
-        Literal["diverged"] | None,
-        typer.Option("--allow", metavar="diverged", help="Do not count trials that end so as failures."),
-    ] = None,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no trial after the first that fails.")] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> int:
+@with_flags
+def run(specs: Specs, flags: Flags) -> int:
     """Run the trials of a spec that are not done yet.
 
     Trials that were interrupted go on where they stopped, to the same result. On a terminal, a live display shows
@@ -69,6 +35,17 @@ def run(
 
     Example: dlx run experiments/quickstart.yaml
     """
+    from dlx.cli import loading
+
+    found = loading.load_all(specs, flags.sets or [], flags.seeds, flags.cap)
+    return carry_out("run", [experiment for _, experiment in found], flags)
+
+
+def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, pooled: bool | None = None) -> int:
+    """Run experiments, or say what would be run, as the flags of the command say; gives the exit code.
+
+    ``pooled``: whether seeds are pooled in the report; by default where there are many trials.
+    """
     from dlx.cli import display, loading, summary
     from dlx.events import Note, ignore
     from dlx.interruption import Stop
@@ -76,41 +53,52 @@ def run(
     from dlx.schedule import run as run_experiment
     from dlx.worker import Runtime
 
-    allowed = [allow] if allow else []
-    limit = seconds(max_time) if max_time is not None else None
-    experiments = loading.load_all(specs, sets or [], seeds)
+    if flags.estimate and not flags.dry_run:
+        raise UsageError("--estimate goes with --dry-run: without it, what is estimated is run")
+    allowed = [flags.allow] if flags.allow else []
+    limit = seconds(flags.max_time) if flags.max_time is not None else None
     options = Options(
-        results, Runtime(engine, threads, data_dir), retry=retry, rerun=rerun, restart=restart, fail_fast=fail_fast
+        flags.results,
+        Runtime(flags.engine, flags.threads, flags.data_dir),
+        retry=flags.retry,
+        rerun=flags.rerun,
+        restart=flags.restart,
+        fail_fast=flags.fail_fast,
     )
-    decisions = [decide(experiment, options) for _, experiment in experiments]
-    if dry_run:
-        _print_decisions(experiments, decisions, results, as_json)
+    decisions = [decide(experiment, options) for experiment in experiments]
+    to_run = [d.trial for each in decisions for d in each if d.action != "skip"]
+    if flags.dry_run:
+        estimates = None
+        if flags.estimate:
+            loading.fetch_absent(to_run, flags.data_dir, quiet=flags.quiet)
+            estimates = _estimates(experiments, decisions, options, quiet=flags.quiet)
+        _print_decisions(command, experiments, decisions, flags, estimates)
         return 0
-    loading.fetch_absent([d.trial for each in decisions for d in each if d.action != "skip"], data_dir, quiet=quiet)
+    loading.fetch_absent(to_run, flags.data_dir, quiet=flags.quiet)
 
     outcomes: list[Outcome] = []
     shown: Observer = ignore
     with Stop(limit, lambda reason: _acknowledge(reason, shown)).listening() as stop:
-        for (_, experiment), decided in zip(experiments, decisions, strict=True):
+        for experiment, decided in zip(experiments, decisions, strict=True):
             begun = sum(decision.action != "skip" for decision in decided)
             examples = "images" if _on_images(experiment) else "examples"
-            with display.choose(begun, sys.stderr, quiet=quiet, examples=examples) as shown:
+            with display.choose(begun, sys.stderr, quiet=flags.quiet, examples=examples) as shown:
                 for note in [*experiment.notes, *_left_alone(decided)]:
                     shown(Note(note))
                 outcomes.append(run_experiment(experiment, options, shown, stop))
-            if stop.requested or (fail_fast and outcomes[-1].exit_code(allowed)):
+            if stop.requested or (flags.fail_fast and outcomes[-1].exit_code(allowed)):
                 break
 
     reports = [summary.of_outcome(outcome) for outcome in outcomes]
-    if as_json:
-        _print_json(experiments, outcomes, reports)
-    elif not quiet:
-        for (_, experiment), outcome, trials in zip(experiments, outcomes, reports, strict=False):
-            _print_report(experiment, outcome, trials)
+    if flags.as_json:
+        _print_json(command, experiments, outcomes, reports)
+    elif not flags.quiet:
+        for experiment, outcome, trials in zip(experiments, outcomes, reports, strict=False):
+            _print_report(experiment, outcome, trials, pooled)
     if stop.requested and any(outcome.stopped for outcome in outcomes):
         print(f"dlx: {stop.requested[0]}; the same command goes on from there", file=sys.stderr)
     codes = {outcome.exit_code(allowed) for outcome in outcomes}
-    return next((code for code in (130, 143, 1) if code in codes), 0)
+    return next((code for code in (130, 143, 2, 1) if code in codes), 0)
 
 
 def seconds(text: str) -> float:
@@ -148,7 +136,9 @@ def _on_images(experiment: Experiment) -> bool:
     return all(len(trial.setting.dataset.info().input_shape) == 3 for trial in experiment.trials[:1])
 
 
-def _print_report(experiment: Experiment, outcome: Outcome, trials: Sequence[TrialSummary]) -> None:
+def _print_report(
+    experiment: Experiment, outcome: Outcome, trials: Sequence[TrialSummary], pooled: bool | None
+) -> None:
     import shutil
 
     from dlx.cli.summary import report
@@ -156,12 +146,13 @@ def _print_report(experiment: Experiment, outcome: Outcome, trials: Sequence[Tri
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if experiment.description:
         print(experiment.description, end="\n\n")
-    print("\n".join(report(trials, width)))
+    print("\n".join(report(trials, width, pooled=pooled)))
     print(f"\ntables: {outcome.directory / 'trials.csv'} and {outcome.directory / 'trials'}/<id>/")
 
 
 def _print_json(
-    experiments: Sequence[tuple[Path, Experiment]],
+    command: str,
+    experiments: Sequence[Experiment],
     outcomes: Sequence[Outcome],
     reports: Sequence[Sequence[TrialSummary]],
 ) -> None:
@@ -172,45 +163,69 @@ def _print_json(
     ran = [
         {
             "experiment": experiment.name,
-            "file": str(path),
+            "file": _file(experiment),
             "results": str(outcome.directory),
             "trials": [as_json(trial) for trial in trials],
             "notes": [*experiment.notes, *outcome.notes],
         }
-        for (path, experiment), outcome, trials in zip(experiments, outcomes, reports, strict=False)
+        for experiment, outcome, trials in zip(experiments, outcomes, reports, strict=False)
     ]
-    print(json.dumps({"schema": "dlx.run/1", "experiments": ran}, ensure_ascii=False))
+    print(json.dumps({"schema": f"dlx.{command}/1", "experiments": ran}, ensure_ascii=False))
+
+
+def _file(experiment: Experiment) -> str | None:
+    """The spec's; None for a study that comes with dlx."""
+    return str(experiment.path) if experiment.path is not None else None
+
+
+def _estimates(
+    experiments: Sequence[Experiment], decisions: Sequence[Sequence[Decision]], options: Options, *, quiet: bool
+) -> list[Estimate]:
+    from dlx.estimate import estimate
+
+    def tell(sentence: str) -> None:
+        if not quiet:
+            print(sentence, file=sys.stderr, flush=True)
+
+    return [estimate(decided, options, tell) for decided in decisions]
 
 
 def _print_decisions(
-    experiments: Sequence[tuple[Path, Experiment]],
+    command: str,
+    experiments: Sequence[Experiment],
     decisions: Sequence[Sequence[Decision]],
-    results: Path,
-    as_json: bool,
+    flags: Flags,
+    estimates: Sequence[Estimate] | None,
 ) -> None:
     import json
 
+    from dlx.cli.estimates import as_json, lines
     from dlx.cli.progress import counted
     from dlx.schedule import label
 
-    if as_json:
-        would = [
+    if flags.as_json:
+        would: list[dict[str, Any]] = [
             {
                 "experiment": experiment.name,
-                "file": str(path),
-                "results": str(results / experiment.name),
+                "file": _file(experiment),
+                "results": str(flags.results / experiment.name),
                 "trials": [
                     {"id": d.trial.id, "action": d.action, "why": d.why, "parameters": dict(d.trial.parameters)}
                     for d in decided
                 ],
                 "notes": list(experiment.notes),
             }
-            for (path, experiment), decided in zip(experiments, decisions, strict=True)
+            for experiment, decided in zip(experiments, decisions, strict=True)
         ]
-        print(json.dumps({"schema": "dlx.run/1", "dry_run": True, "experiments": would}, ensure_ascii=False))
+        for experiment_would, estimated in zip(would, estimates or (), strict=False):
+            experiment_would["estimate"] = as_json(estimated)
+        print(json.dumps({"schema": f"dlx.{command}/1", "dry_run": True, "experiments": would}, ensure_ascii=False))
         return
-    for (path, _), decided in zip(experiments, decisions, strict=True):
+    for number, (experiment, decided) in enumerate(zip(experiments, decisions, strict=True)):
         begun = sum(decision.action != "skip" for decision in decided)
-        print(f"{path}: would run {begun} of {counted(len(decided), 'trial')}")
+        named = _file(experiment) or experiment.name
+        print(f"{named}: would run {begun} of {counted(len(decided), 'trial')}")
         for decision in decided:
             print(f"  {decision.trial.id}  {decision.action:<8}  {label(decision.trial)}  ({decision.why})")
+        if estimates is not None:
+            print("\n" + "\n".join(lines(estimates[number])))

@@ -116,9 +116,12 @@ class Line:
     trials: list[TrialSummary] = field(default_factory=list)
 
 
-def report(trials: Sequence[TrialSummary], width: int | None = None) -> list[str]:
-    """The lines to print: a table of scores and one of gradient norms; ``width`` is the terminal's, if there is one."""
-    pooled = len(trials) > MOST_TRIALS
+def report(trials: Sequence[TrialSummary], width: int | None = None, *, pooled: bool | None = None) -> list[str]:
+    """The lines to print: a table of scores and one of gradient norms.
+
+    ``width`` is the terminal's, if there is one; ``pooled``: whether seeds are, by default where there are many trials.
+    """
+    pooled = len(trials) > MOST_TRIALS if pooled is None else pooled
     lines = _pooled(trials) if pooled else _single(trials)
     if not lines:
         return []
@@ -132,7 +135,7 @@ def report(trials: Sequence[TrialSummary], width: int | None = None) -> list[str
         if not pooled and any(trial.reason for trial in trials):
             cells["reason"] = line.trials[0].reason or ""
         rows.append(cells)
-    output = _table(_without_empty(rows))
+    output = table(_without_empty(rows))
     output += _gradient_table(lines[:MOST_ROWS], width)
     if len(lines) > MOST_ROWS:
         output += ["", f"{counted(len(lines) - MOST_ROWS, 'more row')} in trials.csv"]
@@ -213,7 +216,7 @@ def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
         for identity, said, norms in rows
     ]
     pooled = ", median over seeds" if any(len(line.trials) > 1 for line in lines) else ""
-    return ["", f"{GRADIENT_SYMBOLS[parameter]} per layer, from the input{pooled}", *_table(cells)]
+    return ["", f"{GRADIENT_SYMBOLS[parameter]} per layer, from the input{pooled}", *table(cells)]
 
 
 def _median(series: Iterable[Sequence[float | None]]) -> list[float | None]:
@@ -245,7 +248,7 @@ def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return [{name: row.get(name, "") for name in keep} for row in rows]
 
 
-def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+def table(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """Aligned columns under their names; text to the left, numbers to the right."""
     if not rows:
         return []

@@ -67,6 +67,11 @@ class Slot:
         assert self._future is not None
         return self._future
 
+    @property
+    def ended(self) -> bool:
+        """Whether the unit under way has ended, or its pool has: then no worker will take it any more."""
+        return self.future.done() or self._pool is None or not self._pool.active
+
     # A unit's life
 
     def begin(self, unit: Unit) -> None:
@@ -115,10 +120,12 @@ class Slot:
             self._killed_for, self._killed_at = reason, time.monotonic()
 
     def finish(self, observe: Observer) -> Finished | None:
-        """The end of a unit whose future is done; None where it was handed to a new worker, or dies still."""
+        """The end of a unit that has ended; None where it was handed to a new worker, or dies still."""
         unit, future = self.unit, self.future
         assert unit is not None
         try:
+            if not future.done():
+                raise BrokenProcessPool("its pool broke")
             ended = future.result()
         except CancelledError:
             if unit.directory.holder() is not None and time.monotonic() < self._killed_at + _DYING:

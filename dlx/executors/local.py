@@ -106,7 +106,7 @@ class Spec(Executor):
             for slot in busy:
                 slot.watch(observe, self.timeout)
                 end = None
-                if slot.future.done():
+                if slot.ended:
                     end = slot.finish(observe)
                     if end is None:  # its worker is still dying, or being replaced
                         time.sleep(TICK / 2)

@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 ValueAndGrad = Callable[
     [Callable[[list[Tensor]], tuple[Tensor, Any]], Sequence[Tensor]], tuple[tuple[Tensor, Any], list[Tensor]]
 ]
-"""``value_and_grad(function)(values)``, curried: ``function(values) -> (loss, more)`` gives ((loss, more), gradients)."""
+"""``differentiate(function, values)``: of ``function(values) -> (loss, more)``, ((loss, more), gradients)."""
 
 
 @dataclass

@@ -198,7 +198,7 @@ class Program(ABC):
     def _with_penalties(
         self, group: Group, values: Sequence[Tensor], updates: Sequence[Tensor], scale: Tensor | None
     ) -> list[Tensor]:
-        """What the optimiser is given: updates, the penalties' gradients, and the loss scale that it takes out again."""
+        """What the optimiser is given: updates and penalties, times the loss scale that it takes out again."""
         gradients = []
         for value, update, penalised in zip(values, updates, group.penalised, strict=True):
             if penalised and group.l2:

@@ -28,6 +28,7 @@ def start(threads: int | None) -> TensorFlowEngine:
     if keras.backend.backend() != "tensorflow":
         raise UsageError(f"KERAS_BACKEND is {keras.backend.backend()!r} but the engine asked for is tensorflow")
     threads = threads or os.cpu_count() or 1
+    tf.get_logger().setLevel("ERROR")  # it warns of many functions traced anew: the programs of a sweep's settings
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()

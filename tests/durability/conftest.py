@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ class Ground:
 
     path: Path
     spec: Path = SPECS / "dropout.yaml"
+    log: Path | None = None
 
     @property
     def results(self) -> Path:
@@ -36,7 +36,7 @@ class Ground:
         """The spec's command line, begun in a fork."""
         from tests.durability.forks import Dlx
 
-        return Dlx(command(self.spec, self.results, *more), self.path / "log.txt", **options)
+        return Dlx(command(self.spec, self.results, *more), self.log or self.path / "log.txt", **options)
 
     def run(self, *more: str, **options: Any) -> tuple[int, str]:
         """The same to its end: exit code and what it wrote."""
@@ -76,6 +76,14 @@ def ground(tmp_path: Path) -> Ground:
     return Ground(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    from tests.durability.forks import kill_all
+
+    yield
+    kill_all()
+
+
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the spec ``dropout`` leaves when nothing happens."""
@@ -111,8 +119,3 @@ def same(undisturbed: Path) -> Callable[..., None]:
         assert differences(undisturbed, ground.results, notes=notes) == []
 
     return check
-
-
-needs_root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to be root, to become somebody who is not"
-)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -20,10 +21,10 @@ _context: Any = None
 
 
 class Dlx:
-    """A command line under way, in a process group of its own; ``prepare`` is called in it before anything else.
+    """A command line under way, in a process group of its own.
 
-    Standard output and error go to the file ``log``. ``pid`` is None before the start, and
-    ``began_training`` after it until the trial's first step is near.
+    Standard output and error go to the file ``log``. ``prepare`` is called in the process
+    before anything else, ``at_training`` when a trial is about to take its first step.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Dlx:
         self._process = _server().Process(target=_become_dlx, args=job)
         self._process.start()
         theirs.close()
+        _begun.append(self)
 
     @property
     def pid(self) -> int:
@@ -69,6 +71,10 @@ class Dlx:
     def kill(self) -> None:
         self.send(signal.SIGKILL)
 
+    def kill_group(self) -> None:
+        """Kill it with all processes that it started."""
+        os.killpg(self.pid, signal.SIGKILL)
+
     def wait(self, timeout: float = 120.0) -> int:
         """Its exit code, negative for a signal."""
         self._process.join(timeout)
@@ -76,6 +82,15 @@ class Dlx:
             self.kill()
             raise TimeoutError(f"still running after {timeout} s:\n{self.output}")
         return int(self._process.exitcode)
+
+
+def kill_all() -> None:
+    """End whatever is still under way, a stopped process too: it would be waited for in the end."""
+    while _begun:
+        _begun.pop().kill()
+
+
+_begun: list[Dlx] = []
 
 
 def _server() -> Any:
@@ -124,6 +139,8 @@ def _become_dlx(
 
         code = main(list(arguments))
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.conftest import Ground
+from tests.durability.conftest import Ground, until
 from tests.durability.proof import SPECS, Kill, differences, kept, prove, trials
 
 
@@ -46,3 +46,16 @@ def test_the_early_stopped_trial_is_one(tmp_path: Path) -> None:
     assert ground.run()[0] == 0
     assert ground.status()["summary"]["epochs"] < 40
     assert b"best/" in (ground.trial / "weights.npz").read_bytes()
+
+
+@pytest.mark.slow
+def test_workers_killed_with_their_parent(ground: Ground, undisturbed: Path) -> None:
+    """Everything that belongs to a run at once, as when a machine goes down or a batch job is ended."""
+    run = ground.dlx("--seeds", "2")
+    until(ground.has_checkpoints)
+    run.kill_group()
+    assert run.wait() == -signal.SIGKILL
+    assert ground.run("--seeds", "2")[0] == 0
+    assert len(trials(ground.results)) == 2
+    for name, trial in trials(undisturbed).items():
+        assert kept(ground.results / name) == kept(trial)

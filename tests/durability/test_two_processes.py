@@ -7,19 +7,19 @@ import signal
 import socket
 from collections.abc import Callable
 
+from dlx.devices import usable_cores
 from tests.durability.conftest import Ground, until
 from tests.durability.proof import trials
 
 
 def test_the_second_names_the_holder_and_goes_on_with_other_trials(ground: Ground) -> None:
-    first = ground.dlx("--seeds", "2", "--set", "training.epochs=40")
+    # All cores for each trial, so that each process has one at a time.
+    two_trials = ("--seeds", "2", "--set", "training.epochs=40", "--threads", str(usable_cores()))
+    first = ground.dlx(*two_trials)
     until(ground.has_checkpoints)
-    (held,) = (place.name for place in trials(ground.results).values() if ground.status(place)["state"] == "running")
-    second = Ground(ground.path)
-    code, output = second.run("--seeds", "2", "--set", "training.epochs=40")
+    code, output = ground.run(*two_trials)
     assert first.wait() == code == 0
-    assert f"process {first.pid} on {socket.gethostname()}, since 20" in output
-    assert held in output
+    assert f"seed=0: is being worked on by process {first.pid} on {socket.gethostname()}, since 20" in output
     attempts = [ground.status(directory)["attempts"] for directory in trials(ground.results).values()]
     assert [len(each) for each in attempts] == [1, 1], "nothing was done twice"
     assert [each[0]["pid"] == first.pid for each in attempts].count(True) == 1, "the second did something"

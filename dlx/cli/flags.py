@@ -1,0 +1,84 @@
+"""The flags that ``dlx run`` and ``dlx sweep`` share: how trials are run, whatever says which."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from dlx.cli.options import DataDir, Json, Quiet, Sets
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Each field is an option of the command line."""
+
+    sets: Sets = None
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds in place of the spec's: 5, 0..4, [0, 3].")
+    ] = None
+    cap: Annotated[
+        int, typer.Option("--cap", metavar="N", min=1, help="Refuse an experiment of more trials than this.")
+    ] = 10_000
+    results: Annotated[
+        Path, typer.Option("--results", metavar="DIR", envvar="DLX_RESULTS", help="Where trials leave their files.")
+    ] = Path("results")
+    data_dir: DataDir = None
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=1, help="Threads per trial.  [default: all cores]")
+    ] = None
+    engine: Annotated[
+        Literal["tensorflow", "jax"],
+        typer.Option("--engine", metavar="NAME", help="The Keras backend that trains: tensorflow, jax."),
+    ] = "tensorflow"
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed and diverged trials again.")] = False
+    rerun: Annotated[bool, typer.Option("--rerun", help="Run finished trials again; the old ones move aside.")] = False
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start interrupted trials afresh instead of continuing them.")
+    ] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="With --dry-run: time a few steps of each setting, and say how long all takes."
+        ),
+    ] = False
+    max_time: Annotated[
+        str | None,
+        typer.Option("--max-time", metavar="TIME", help="Stop in order after this long: 20m, 1h30m, 90s."),
+    ] = None
+    allow: Annotated[
+        Literal["diverged"] | None,
+        typer.Option("--allow", metavar="diverged", help="Do not count trials that end so as failures."),
+    ] = None
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no trial after the first that fails.")] = False
+    as_json: Json = False
+    quiet: Quiet = False
+
+
+def with_flags(command: Callable[..., int]) -> Callable[..., int]:
+    """The command with every field of :class:`Flags` as an option of its own, in place of its parameter ``flags``."""
+    hints = get_type_hints(Flags, include_extras=True)
+    own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "flags"]
+    shared = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(Flags)
+    ]
+
+    @functools.wraps(command)
+    def flattened(**given: Any) -> int:
+        flags = Flags(**{field.name: given.pop(field.name) for field in fields(Flags)})
+        return command(**given, flags=flags)
+
+    # typer reads both: the one says what there is, the other what it means.
+    parameters = [*own, *shared]
+    flattened.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flattened.__annotations__ = {each.name: each.annotation for each in parameters}
+    return flattened
