@@ -16,6 +16,9 @@ class Queue:
         for unit in units:
             self._programs.setdefault(unit.program, deque()).append(unit)
 
+    def __len__(self) -> int:
+        return sum(map(len, self._programs.values()))
+
     def next(self, program: str | None, others: Sequence[str | None]) -> Unit | None:
         """The unit for a worker that has just run ``program`` while ``others`` are being run; None at the end.
 

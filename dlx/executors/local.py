@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import Field
 from dlx import devices
 from dlx.events import Note, Observer
 from dlx.executors import Executor, Finished, Unit, Work, always
+from dlx.executors._queue import Queue
 from dlx.executors._slot import Slot
 from dlx.fields import Positive
 from dlx.interruption import Stop
@@ -116,28 +116,3 @@ class Spec(Executor):
                     if end.status is not None and end.status.state == "done":
                         begin_next(slot)  # no worker waits for what is done about the end
                     yield end
-
-
-class Queue:
-    """Units that wait, by program and in the order given."""
-
-    def __init__(self, units: Sequence[Unit]) -> None:
-        self._programs: dict[str, deque[Unit]] = {}
-        for unit in units:
-            self._programs.setdefault(unit.program, deque()).append(unit)
-
-    def next(self, program: str | None, others: Sequence[str | None]) -> Unit | None:
-        """The unit for a worker that has just run ``program`` while ``others`` are being run; None at the end.
-
-        The same program again; else the first that nobody runs; else the one of which most is left.
-        """
-        if program not in self._programs:
-            free = (name for name in self._programs if name not in others)
-            program = next(free, None) or max(self._programs, key=lambda name: len(self._programs[name]), default=None)
-        if program is None:
-            return None
-        units = self._programs[program]
-        unit = units.popleft()
-        if not units:
-            del self._programs[program]
-        return unit

@@ -12,13 +12,13 @@ NAMED = set(re.findall(r"`(tests/\w+/test_\w+\.py)::(test_\w+)`", PAGE))
 NOT_FAULTS = {"test_the_proof_can_fail", "test_the_early_stopped_trial_is_one"}
 
 
-def tests_in(path: Path) -> set[str]:
+def names_of(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
 def test_every_test_that_is_named_exists() -> None:
-    missing = [f"{path}::{name}" for path, name in NAMED if name not in tests_in(ROOT / path)]
+    missing = [f"{path}::{name}" for path, name in NAMED if name not in names_of(ROOT / path)]
     assert missing == []
 
 
@@ -35,6 +35,6 @@ def test_every_test_of_durability_is_named() -> None:
         (path.relative_to(ROOT).as_posix(), name)
         for path in here.glob("test_*.py")
         if path != Path(__file__)
-        for name in tests_in(path) - NOT_FAULTS
+        for name in names_of(path) - NOT_FAULTS
     }
     assert found - NAMED == set()

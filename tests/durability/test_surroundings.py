@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import shutil
 import subprocess
@@ -16,7 +14,6 @@ import pytest
 from tests.durability.conftest import Ground
 from tests.durability.forks import ROOT
 from tests.durability.proof import command
-from tests.records.faults import limit_files_to
 
 BACKWARDS = r"""
 #define _GNU_SOURCE
@@ -100,11 +97,3 @@ def test_data_that_were_damaged_on_the_disk(ground: Ground) -> None:
     assert "Traceback" not in output
     assert ground.status()["state"] == "interrupted"
     assert not list(ground.trial.glob("metrics.csv")), "before training"
-
-
-def test_a_full_disk_does_not_need_a_home_either(ground: Ground) -> None:
-    """Both at once: what is said is about the disk."""
-    prepare = functools.partial(limit_files_to, 15_000)
-    code, _ = ground.run(prepare=prepare, environment={"HOME": "/proc/nowhere"})
-    assert code == 1
-    assert "ulimit" in json.dumps(ground.status()["reason"])
