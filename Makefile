@@ -1,5 +1,6 @@
 # make run    create .venv, install dlx, run experiments/quickstart.yaml
 # make test   create what the tests need and run the quick ones (TESTS="-m slow" for others)
+# make test-cluster   the executors `ray` and `slurm`, on clusters that the tests start on this machine
 # make lint   ruff, mypy, import-linter
 # make docs   write the generated parts of README.md and docs/ again
 
@@ -12,7 +13,7 @@ SPEC   ?= experiments/quickstart.yaml
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test lint docs clean
+.PHONY: run test test-cluster lint docs clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
@@ -20,6 +21,9 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 $(TESTS)
+
+test-cluster: $(VENV)/cluster.stamp
+	$(BIN)/python -m pytest -m "ray or slurm" $(TESTS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -47,3 +51,7 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing dlx, TensorFlow and the tools of its tests into $(VENV) (700 MB to download, minutes)"
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/cluster.stamp: $(VENV)/dev.stamp
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[ray,slurm,dev]'
+	@touch $@

@@ -23,6 +23,10 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
 }
 
 
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- table -->", "<!-- end -->"
+
+
 def main() -> int:
     """0 if every promise that was looked at is kept, else 1."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -31,7 +35,7 @@ def main() -> int:
         "--rounds", type=int, default=9, help="turns of the longest contenders, shorter ones get more (default: 9)"
     )
     parser.add_argument("--synthetic", action="store_true", help="noise of MNIST's shape, even where MNIST is there")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     given = parser.parse_args()
     if unknown := [name for name in given.only if name not in MEASURES]:
@@ -52,8 +56,10 @@ def main() -> int:
                 return 1
     table = markdown(figures)
     print(f"\n{about}\n\n{table}")
-    if given.markdown:
-        given.markdown.write_text(f"{about}\n\n{table}\n", encoding="utf-8")
+    if given.write:
+        before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        README.write_text(f"{before}{BEGIN}\n{about}.\n\n{table}\n{END}{after}", encoding="utf-8")
     if given.json:
         content = {"about": about, "figures": [figure.plain() for figure in figures]}
         given.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -108,10 +108,15 @@ def estimate(decisions: Sequence[Decision], options: Options, tell: Callable[[st
 
 
 def _workers(executor: Any, trials: int, threads: int) -> int:
+    """Trials at the same time: on this machine as many as there is room for, on a cluster as many as are asked for."""
     if executor.name == "inline":
         return 1
     jobs, per_gpu = getattr(executor, "jobs", None), getattr(executor, "per_gpu", 1)
-    return max(1, min(trials, len(devices.layout(trials, jobs=jobs, threads=threads, per_gpu=per_gpu).shares)))
+    if executor.name == "local":
+        room = len(devices.layout(trials, jobs=jobs, threads=threads, per_gpu=per_gpu).shares)
+    else:
+        room = (jobs or 1) * getattr(executor, "parallel", 1)
+    return max(1, min(trials, room))
 
 
 def _kind(trial: Trial) -> str:

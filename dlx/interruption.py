@@ -28,12 +28,18 @@ class Stop:
     """A request to stop, made by a signal or by the clock; the first one counts, more change nothing.
 
     ``max_seconds`` from now on is a limit; ``heard`` is told the reason once, at the moment
-    of the request (so that a person sees that Ctrl-C was noticed).
+    of the request (so that a person sees that Ctrl-C was noticed). ``limit`` says whose it is.
     """
 
-    def __init__(self, max_seconds: float | None = None, heard: Callable[[str], None] = lambda reason: None) -> None:
+    def __init__(
+        self,
+        max_seconds: float | None = None,
+        heard: Callable[[str], None] = lambda reason: None,
+        limit: str = "the time given by --max-time is up",
+    ) -> None:
         self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
         self._heard = heard
+        self._limit = limit
         self._request: tuple[str, int] | None = None
 
     def request(self, reason: str, exit_code: int) -> None:
@@ -46,7 +52,7 @@ class Stop:
     def requested(self) -> tuple[str, int] | None:
         """The reason and the exit code, once somebody asked or the time is up."""
         if self._request is None and self._deadline is not None and time.monotonic() >= self._deadline:
-            self.request("the time given by --max-time is up", TERMINATED)
+            self.request(self._limit, TERMINATED)
         return self._request
 
     def check(self) -> None:

@@ -32,6 +32,7 @@ from dlx.work import Train
 from dlx.worker import Runtime
 
 if TYPE_CHECKING:
+    from dlx.shards import Shard
     from dlx.spec import Experiment, Trial
 
 Action = Literal["run", "continue", "retry", "restart", "rerun", "skip"]
@@ -46,6 +47,7 @@ class Options:
     five all fail in the same way. ``executor``: by default ``local`` where several trials are to be
     run and there is room for two at a time, or one of its options is given; else
     ``inline``, which starts no process. ``executor_options`` of which None is not given.
+    ``shard``: the only trials that are run, and told of.
     """
 
     results: Path = Path("results")
@@ -57,6 +59,7 @@ class Options:
     max_failures: int | None = None
     executor: str | None = None
     executor_options: Mapping[str, Any] = field(default_factory=dict)
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,11 @@ class Outcome:
 
 
 def decide(experiment: Experiment, options: Options) -> list[Decision]:
-    """What a run would do about each trial, in spec order; only looks, nothing is created."""
+    """What a run would do about each trial (of its shard), in spec order; only looks, nothing is created."""
     place = ExperimentDirectory(options.results, experiment.name)
     finished = Finished(place)
-    return [_decide(trial, place.trial(trial.id), options, finished) for trial in experiment.trials]
+    mine = [trial for index, trial in enumerate(experiment.trials) if not options.shard or options.shard.takes(index)]
+    return [_decide(trial, place.trial(trial.id), options, finished) for trial in mine]
 
 
 def _decide(trial: Trial, directory: TrialDirectory, options: Options, finished: Finished) -> Decision:
@@ -161,6 +165,8 @@ def run(
     """
     if executor is None and options.executor is not None:
         executor = executor_named(options.executor, options.executor_options)
+    if executor is not None:
+        executor.ready()
     check_writable(options.results)
     place = ExperimentDirectory(options.results, experiment.name)
     decisions = decide(experiment, options)
@@ -185,15 +191,21 @@ def run(
                 units.append(_prepare(experiment.name, decision, tell))
             except Held as other:
                 held[decision.trial.id] = str(other)
+    if executor is not None and held:
+        running = [d for d in decisions if d.trial.id in held]
+        theirs = executor.at_work([d.directory for d in running])
+        units += [_under_way(d) for d in running if d.trial.id in theirs]
+        held = {trial: why for trial, why in held.items() if trial not in theirs}
     renew(force=True)
-    executor, units = _placed(executor, options, len(decisions), units)
+    executor, units = _placed(executor, options, len(experiment.trials), units)
     failures = Failures(options)
     ended: dict[str, Status] = {}
     for end in executor.run(units, Train(options.runtime), stop, observe, lambda unit: failures.enough is None):
         trial = end.unit.directory.trial
         if end.status is None:
             held[trial] = end.held or ""
-            tell(f"{end.held}: left to it", trial)
+            if not end.told:
+                tell(f"{end.held}: left to it", trial)
         else:
             ended[trial] = end.status
             if not stop.requested and (enough := failures.count(end.status)):
@@ -249,6 +261,12 @@ def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], Non
         )
     program = json.dumps(dict(decision.trial.parameters), sort_keys=True, default=str)
     return Unit(directory, label(decision.trial), decision.seen, _threads_of(decision), program)
+
+
+def _under_way(decision: Decision) -> Unit:
+    """A trial that a job of an earlier run is at: to be waited for."""
+    seen = max(0, decision.directory.status().last_attempt - 1)
+    return Unit(decision.directory, label(decision.trial), seen, _threads_of(decision))
 
 
 def _listing(trial: Trial) -> Listing:

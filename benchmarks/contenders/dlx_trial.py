@@ -101,6 +101,7 @@ def main() -> None:
     from dlx.interruption import Stop
     from dlx.spec import load_text
     from dlx.training import loop
+    from dlx.worker import Runtime
 
     if asked["synthetic"]:
         from benchmarks import data
@@ -112,7 +113,8 @@ def main() -> None:
     rounds = Rounds(channel, asked["epochs"], results, stop)
     rounds.listen()
     experiment = load_text(asked["spec"], name="benchmark")
-    outcome = schedule.run(experiment, schedule.Options(results=results), rounds, stop)
+    options = schedule.Options(results=results, runtime=Runtime(threads=asked.get("threads")))
+    outcome = schedule.run(experiment, options, rounds, stop)
     for ending in outcome.endings:
         if ending.status.state != "interrupted":
             raise SystemExit(f"the trial ended as {ending.status.state}: {ending.status.reason}")

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from benchmarks.duel import Rounds, ratio, take_turns
 from benchmarks.measures import STEPS, Setup
-from benchmarks.report import Figure
+from benchmarks.report import Bound, Figure
 
 GROUP = "step rate"
 SMALLEST, DEEP, LENET5 = "30-30", "30-30-30-30", "lenet5"
@@ -45,6 +45,9 @@ def _compare(
     }
     if epochs[2] and find_spec("jax") is not None:
         contenders["scan"] = setup.jax(network=network, batch_size=batch_size, epochs=epochs[2])
+    if network != LENET5:
+        common = {"network": network, "batch_size": batch_size, "epochs": epochs[0], "probes": STEPS}
+        contenders["one thread"] = setup.trial(f"steps-{network}-one", threads=1, **common)  # type: ignore[arg-type]
     heard = take_turns(contenders, rounds, setup.tell)
     dlx, fit = heard["dlx"], heard["fit"]
     figures = [_faster(what, dlx, fit, fit_target)]
@@ -52,12 +55,15 @@ def _compare(
         if batch_size == 10:  # the scan leaves out an incomplete last batch, and 128 is no divisor of 50,000
             _agree(dlx, scan)
         figures.append(_slower(what, dlx, scan, scan_target))
+    if single := heard.get("one thread"):
+        figures.append(_faster(f"{what}, --threads 1", single, fit, None))
     return figures
 
 
-def _faster(what: str, dlx: Rounds, fit: Rounds, target: float) -> Figure:
+def _faster(what: str, dlx: Rounds, fit: Rounds, target: float | None) -> Figure:
     times = dlx.text(), f"Keras fit, nothing recorded: {fit.text()}"
-    return Figure(GROUP, f"{what}: step rate over fit's", *times, ratio(fit, dlx), "×", "≥", target)
+    bound: Bound | None = "≥" if target else None
+    return Figure(GROUP, f"{what}: step rate over fit's", *times, ratio(fit, dlx), "×", bound, target)
 
 
 def _slower(what: str, dlx: Rounds, scan: Rounds, target: float | None) -> Figure:

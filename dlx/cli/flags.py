@@ -52,6 +52,43 @@ class Flags:
         str | None,
         typer.Option("--max-time", metavar="TIME", help="Stop in order after this long: 20m, 1h30m, 90s."),
     ] = None
+    executor: Annotated[
+        str | None,
+        typer.Option("--executor", metavar="NAME", help="Where trials run: inline, local, ray, slurm."),
+    ] = None
+    executors: Annotated[
+        Path | None,
+        typer.Option("--executors", metavar="FILE", help="Options of executors.  [default: executors.yaml, if there]"),
+    ] = None
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="K/N", help="Run the K-th of N shares of the trials; slurm: the array's."),
+    ] = None
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Submit to SLURM and return; the same command collects later.")
+    ] = False
+    partition: Annotated[
+        str | None, typer.Option("--partition", metavar="NAME", help="SLURM's partition.", rich_help_panel="SLURM")
+    ] = None
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="SLURM's account.", rich_help_panel="SLURM")
+    ] = None
+    time: Annotated[
+        str | None,
+        typer.Option("--time", metavar="TIME", help="Time limit of an array task: 30m, 4h.", rich_help_panel="SLURM"),
+    ] = None
+    cpus: Annotated[
+        int | None, typer.Option("--cpus", metavar="N", min=1, help="Cores of a task.", rich_help_panel="SLURM")
+    ] = None
+    gpus: Annotated[
+        int | None, typer.Option("--gpus", metavar="N", min=0, help="GPUs of a task.", rich_help_panel="SLURM")
+    ] = None
+    mem: Annotated[
+        str | None, typer.Option("--mem", metavar="SIZE", help="Memory of a task: 8G.", rich_help_panel="SLURM")
+    ] = None
+    per_task: Annotated[
+        int | None, typer.Option("--per-task", metavar="N", min=1, help="Trials of a task.", rich_help_panel="SLURM")
+    ] = None
     allow: Annotated[
         Literal["diverged"] | None,
         typer.Option("--allow", metavar="diverged", help="Do not count trials that end so as failures."),
@@ -59,6 +96,15 @@ class Flags:
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no trial after the first that fails.")] = False
     as_json: Json = False
     quiet: Quiet = False
+
+    @property
+    def executor_options(self) -> dict[str, Any]:
+        """What was said of the executor, by the names of its options."""
+        given = {name: getattr(self, name) for name in _OPTIONS}
+        return {name: value for name, value in given.items() if value is not None and value is not False}
+
+
+_OPTIONS = ("detach", "partition", "account", "time", "cpus", "gpus", "mem", "per_task")
 
 
 def with_flags(command: Callable[..., int]) -> Callable[..., int]:

@@ -48,6 +48,7 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     """
     from dlx.cli import display, loading, summary
     from dlx.events import Note, ignore
+    from dlx.executors import executor
     from dlx.interruption import Stop
     from dlx.schedule import Options, decide
     from dlx.schedule import run as run_experiment
@@ -64,8 +65,11 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
         rerun=flags.rerun,
         restart=flags.restart,
         fail_fast=flags.fail_fast,
+        executor=flags.executor,
+        executor_options=_executor_options(flags),
     )
-    decisions = [decide(experiment, options) for experiment in experiments]
+    shares = _shares(options, experiments, flags.shard)
+    decisions = [decide(experiment, share) for experiment, share in zip(experiments, shares, strict=True)]
     to_run = [d.trial for each in decisions for d in each if d.action != "skip"]
     if flags.dry_run:
         estimates = None
@@ -74,18 +78,21 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
             estimates = _estimates(experiments, decisions, options, quiet=flags.quiet)
         _print_decisions(command, experiments, decisions, flags, estimates)
         return 0
+    if options.executor is not None:
+        executor(options.executor, options.executor_options).ready()
     loading.fetch_absent(to_run, flags.data_dir, quiet=flags.quiet)
 
     outcomes: list[Outcome] = []
     shown: Observer = ignore
-    with Stop(limit, lambda reason: _acknowledge(reason, shown)).listening() as stop:
-        for experiment, decided in zip(experiments, decisions, strict=True):
+    most, why = _limit(limit)
+    with Stop(most, lambda reason: _acknowledge(reason, shown), why).listening() as stop:
+        for experiment, share, decided in zip(experiments, shares, decisions, strict=True):
             begun = sum(decision.action != "skip" for decision in decided)
             examples = "images" if _on_images(experiment) else "examples"
             with display.choose(begun, sys.stderr, quiet=flags.quiet, examples=examples) as shown:
                 for note in [*experiment.notes, *_left_alone(decided)]:
                     shown(Note(note))
-                outcomes.append(run_experiment(experiment, options, shown, stop))
+                outcomes.append(run_experiment(experiment, share, shown, stop))
             if stop.requested or (flags.fail_fast and outcomes[-1].exit_code(allowed)):
                 break
 
@@ -99,6 +106,44 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
         print(f"dlx: {stop.requested[0]}; the same command goes on from there", file=sys.stderr)
     codes = {outcome.exit_code(allowed) for outcome in outcomes}
     return next((code for code in (130, 143, 2, 1) if code in codes), 0)
+
+
+def _executor_options(flags: Flags) -> dict[str, Any]:
+    """Of ``executors.yaml``, then of the command line; raises :class:`~dlx.errors.UsageError`."""
+    if flags.executor is None:
+        if flags.executor_options:
+            option = next(iter(flags.executor_options)).replace("_", "-")
+            raise UsageError(f"--{option} goes with --executor slurm")
+        return {}
+    from dlx.executors._settings import options
+
+    return options(flags.executor, flags.results, flags.executors) | flags.executor_options
+
+
+def _shares(options: Options, experiments: Sequence[Experiment], shard: str | None) -> list[Options]:
+    """The options for each experiment: shares of several are dealt out as if they were one."""
+    from dataclasses import replace
+
+    from dlx.shards import parse
+
+    if shard is None:
+        return [options] * len(experiments)
+    share, shares = parse(shard), []
+    for experiment in experiments:
+        shares.append(replace(options, shard=share))
+        share = share.after(len(experiment.trials))
+    return shares
+
+
+def _limit(limit: float | None) -> tuple[float | None, str]:
+    """Seconds to run at most, and what to say then: of ``--max-time``, or what is left of the SLURM job around this."""
+    from dlx.executors._slurm_queue import time_left
+    from dlx.shards import seconds_left
+
+    left = seconds_left(ask=time_left)
+    if left is not None and (limit is None or left < limit):
+        return left, "the SLURM job nears its time limit"
+    return limit, "the time given by --max-time is up"
 
 
 def seconds(text: str) -> float:

@@ -40,11 +40,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of a unit. ``status`` is None where another process works on the trial: ``held`` says who."""
+    """What became of a unit. ``status`` is None where another process works on the trial: ``held`` says who.
+
+    ``told``: whoever watches knows that already.
+    """
 
     unit: Unit
     status: Status | None
     held: str | None = None
+    told: bool = False
 
 
 class Work(Protocol):
@@ -83,6 +87,13 @@ class Executor(MemberFields):
         ``may_begin`` is asked before each unit begins; one that may not is left as it is.
         Whoever closes the iterator early ends what is running, in order.
         """
+
+    def ready(self) -> None:
+        """Asked before anything is created: raises :class:`~dlx.errors.UsageError` where nothing could be run."""
+
+    def at_work(self, directories: Sequence[TrialDirectory]) -> set[str]:
+        """The trials that jobs of earlier runs have: what runs there is waited for, not left alone."""
+        return set()
 
     @abstractmethod
     def threads(self, trials: int) -> int:

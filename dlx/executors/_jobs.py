@@ -104,7 +104,7 @@ def live_tasks(place: Path) -> list[LiveTask] | None:
     jobs = [job for job in _recorded(place) if not (job.folder / _OVER).exists()]
     known = {job.folder: job.id or queue.find(job.name) for job in jobs}
     states = queue.states({id for id in known.values() if id})
-    if states is None:
+    if states is None or None in known.values():
         return None
     found = []
     for job in jobs:
@@ -120,7 +120,8 @@ def live_tasks(place: Path) -> list[LiveTask] | None:
         for number, state in alive:
             told = [event for event in Reader(job.events(number)).look() if isinstance(event, End)]
             ended = {end.trial for end in told if end.state != "interrupted"}
-            found.append(LiveTask(job, number, state, frozenset(job.tasks[number]) - ended))
+            if left := frozenset(job.tasks[number]) - ended:
+                found.append(LiveTask(job, number, state, left))
     return found
 
 

@@ -33,15 +33,20 @@ class Node:
     gpus: float
 
 
-def connect(address: str | None) -> bool:
-    """Connect this process to the cluster at ``address``; False where it was connected before.
+_ours = False
+"""Whether it was this module that connected the process."""
+
+
+def connect(address: str | None) -> None:
+    """Connect this process to the cluster at ``address``, unless it is connected.
 
     Without an address RAY_ADDRESS counts, then a cluster of which this machine is a node. No
     cluster is ever started. Raises :class:`~dlx.errors.UsageError`.
     """
+    global _ours
     ray = _ray()
     if ray.is_initialized():
-        return False
+        return
     found = _find(address or os.environ.get("RAY_ADDRESS") or "auto")
     with _signals_kept():
         try:
@@ -52,11 +57,15 @@ def connect(address: str | None) -> bool:
             first = str(error).strip().partition("\n")[0]
             raise UsageError(f"cannot use the Ray cluster at {found}: {first}", hint=_ON_A_NODE) from error
     _silence()
-    return True
+    _ours = True
 
 
 def disconnect() -> None:
-    """Leave the cluster; whatever this process started there ends."""
+    """Leave a cluster that :func:`connect` connected to; whatever this process started there ends."""
+    global _ours
+    if not _ours:
+        return
+    _ours = False
     with _signals_kept(), contextlib.suppress(Exception):
         _ray().shutdown()
 

@@ -37,6 +37,14 @@ class Lost:
     log: str
 
 
+@dataclass(frozen=True)
+class Defect:
+    """What went wrong in a worker that lives, outside the trial: the exception, and its traceback."""
+
+    what: str
+    log: str
+
+
 class Slot:
     """One worker at a time, asked for when there is something to do and replaced when it is lost."""
 
@@ -140,16 +148,15 @@ class Slot:
         for event in self._follower.look():
             observe(event)
 
-    def ended(self, observe: Observer) -> Ended | Lost | BaseException:
+    def ended(self, observe: Observer) -> Ended | Lost | Defect:
         """What the worker says of its unit, which has come to an end; a defect of its own; or that it is gone."""
         import ray
 
         try:
             said: Ended = ray.get(self._call)
-        except ray.exceptions.RayTaskError as defect:
-            return defect
         except ray.exceptions.RayError as error:
-            return lost(error, self.there)
+            defect: bool = isinstance(error, ray.exceptions.RayTaskError)
+            return Defect(str(error).strip().rpartition("\n")[2], str(error)) if defect else lost(error, self.there)
         finally:
             self._tell_news(observe)
             self._call, self.unit = None, None
@@ -226,7 +233,7 @@ def lost(error: Exception, there: Greeting | None) -> Lost:
 
     text = str(error)
     place = there.host if there else "a node"
-    if isinstance(error, ray.exceptions.OutOfMemoryError) or "memory" in text.lower():
+    if isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in text:
         return Lost(f"Ray ended it, since the memory of {place} ran out", text)
     alive = {node.identity for node in _ray_cluster.nodes()}
     if "node has died" in text or (there is not None and there.node not in alive):

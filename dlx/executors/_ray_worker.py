@@ -13,6 +13,7 @@ from dlx.events import Event, Note
 from dlx.executors import Unit, Work
 from dlx.executors._unit import carry_out
 from dlx.interruption import Stop
+from dlx.records.status import Status
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Ended:
-    """A unit's end as its worker tells it; the rest is on disk."""
+    """A unit's end as its worker tells it: another node may see what is on disk a little later."""
 
+    status: Status | None
     held: str | None
     notes: tuple[Note, ...]
 
@@ -66,7 +68,7 @@ class Worker:
                 notes.append(event)
 
         finished = carry_out(unit, self._work, self._stop, observe, token)
-        return Ended(finished.held, tuple(notes))
+        return Ended(finished.status, finished.held, tuple(notes))
 
     def ask_to_stop(self, reason: str, exit_code: int) -> None:
         """Have the unit under way end in order, and any later one before its first step."""

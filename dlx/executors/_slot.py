@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from dlx.devices import Share
+from dlx.devices import WORKER_MEMORY, Share
 from dlx.events import Observer
 from dlx.executors import Finished, Unit, Work, _process
 from dlx.executors._process import Ended, Equipment
@@ -202,9 +202,12 @@ class Slot:
         return environment
 
     def _renew_if_grown(self, memory: int) -> None:
-        """A worker that has grown by more than half and a gigabyte since its first unit makes room for a new one."""
+        """A worker that has grown much since its first unit makes room for a new one.
+
+        Every program that TensorFlow has compiled leaves some 20 MB behind, even when it is dropped.
+        """
         self._first_memory = self._first_memory or memory
-        if memory > 1.5 * self._first_memory and memory > self._first_memory + (1 << 30):
+        if memory > self._first_memory + WORKER_MEMORY // 2:
             self.close()
 
     def ask_to_stop(self, reason: str, exit_code: int) -> None:

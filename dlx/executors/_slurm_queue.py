@@ -37,10 +37,11 @@ def states(jobs: Collection[str]) -> dict[Task, str] | None:
 
 
 def find(name: str) -> str | None:
-    """The id of the job of that name that waits or runs; None where there is none, or no answer."""
+    """The id of the job of that name that waits or runs, empty where there is none; None where SLURM did not answer."""
     answer = _ask("squeue", "--noheader", "--me", "--format=%F", f"--name={name}")
-    lines = answer.stdout.split() if answer is not None else []
-    return lines[0] if lines else None
+    if answer is None or answer.returncode:
+        return None
+    return answer.stdout.split()[0] if answer.stdout.split() else ""
 
 
 def cancel_waiting(job: str) -> None:

@@ -33,7 +33,7 @@ class Writer:
     def __init__(self, path: Path) -> None:
         self._file: TextIOWrapper | None = None
         with contextlib.suppress(OSError):
-            torn = path.exists() and not path.read_bytes()[-1:] == b"\n"
+            torn = path.exists() and path.read_bytes()[-1:] != b"\n"
             self._file = path.open("a", encoding="utf-8", newline="\n")
             if torn:  # by an earlier run of the same task that was killed
                 self._file.write("\n")

@@ -3,6 +3,11 @@
 A worker imports the backend once and keeps compiled programs, so trials that share a
 program go to the same worker as long as none is idle for it. One that crashes, hangs or is
 killed takes only its trial with it.
+
+Workers are not pinned to cores. NumPy's BLAS takes as many threads as it sees cores when it
+is imported, and a QR decomposition (orthogonal initial weights) from about 300 rows on has
+other last digits with another number: pinned, a trial would not leave the bytes that it
+leaves ``inline``.
 """
 
 from __future__ import annotations

@@ -122,3 +122,11 @@ def test_a_thousand_trials(tmp_path: Path) -> None:
         if took[-1] <= 1.5:
             return
     pytest.fail(f"dlx status takes {min(took):.2f} s at best for 1,000 trials")
+
+
+def test_looking_imports_nothing_heavy(results: Path) -> None:
+    script = "import sys; from dlx.cli.main import main; main(['status', sys.argv[1]]); print(*sys.modules)"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    ended = subprocess.run([sys.executable, "-c", script, results], env=env, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in ended.stdout.splitlines()[-1].split()}
+    assert not loaded & {"tensorflow", "keras", "jax", "numpy", "pandas", "scipy", "sklearn"}

@@ -36,7 +36,14 @@ def test_no_room_for_a_checkpoint(ground: Ground, same: Callable[..., None]) -> 
 
 
 def test_no_room_for_a_row(tmp_path: Path) -> None:
-    more_rows = ("--set", "probes.activations.every=1 steps", "--set", "training.checkpoint=null")
+    more_rows = (
+        "--set",
+        "probes.activations.every=1 steps",
+        "--set",
+        "training.checkpoint=null",
+        "--set",
+        "training.epochs=3",
+    )
     expected, ground = Ground(tmp_path / "expected"), Ground(tmp_path / "found")
     for each in (expected, ground):
         each.path.mkdir()

@@ -52,7 +52,7 @@ def test_a_time_limit_shorter_than_the_start(ground: Ground) -> None:
     code, output = ground.run("--max-time", "0.1s")
     assert code == 143
     assert "--max-time" in output
-    assert ground.status()["state"] == "interrupted"
+    assert ground.status()["state"] in ("pending", "interrupted")
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
@@ -100,11 +100,13 @@ def _ask(environment: dict[str, str], *command: str) -> str | None:
     return answer.stdout if answer.returncode == 0 else None
 
 
-def _wait(condition: object, place: Path, seconds: float) -> None:
+def _wait(condition: Callable[[], bool], place: Path, seconds: float) -> None:
     until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         if time.monotonic() > until:
-            logs = "\n".join(f"== {path.name}\n{path.read_text('utf-8', 'replace')[-2000:]}" for path in place.glob("*.log"))
+            logs = "\n".join(
+                f"== {path.name}\n{path.read_text('utf-8', 'replace')[-2000:]}" for path in place.glob("*.log")
+            )
             raise RuntimeError(f"SLURM did not start:\n{logs}")
         time.sleep(0.1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_layers_begin_to_learn_at_the_published_speeds(dlx: Callable, tmp_path: 
         speeds = [statistics.fmean(float(row[f"grad_bias_first_{layer}"]) for row in rows) for layer in layers]
         for speed, expected in zip(speeds, published, strict=True):
             assert expected / 2 < speed < expected * 2
-        for slower, faster in zip(speeds, speeds[1:], strict=False):
+        for slower, faster in itertools.pairwise(speeds):
             assert 4 < faster / slower < 6
 
 
