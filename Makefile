@@ -53,5 +53,10 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/run.stamp
 
 $(VENV)/cluster.stamp: $(VENV)/dev.stamp
+	@if ! command -v sbatch >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing SLURM (Debian's slurm-wlm and munge) for the tests"; \
+	  { apt-get install --yes --no-install-recommends slurm-wlm munge || \
+	    { apt-get update && apt-get install --yes --no-install-recommends slurm-wlm munge; }; } >/dev/null; \
+	fi
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[ray,slurm,dev]'
 	@touch $@

@@ -30,7 +30,10 @@ class Flags:
     ] = Path("results")
     data_dir: DataDir = None
     threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Threads per trial.  [default: all cores]")
+        int | None,
+        typer.Option(
+            "--threads", metavar="N", min=1, help="Threads of a trial.  [default: the cores, divided among the trials]"
+        ),
     ] = None
     engine: Annotated[
         Literal["tensorflow", "jax"],
@@ -60,38 +63,62 @@ class Flags:
         Path | None,
         typer.Option("--executors", metavar="FILE", help="Options of executors.  [default: executors.yaml, if there]"),
     ] = None
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", metavar="N", min=1, help="Trials at the same time.  [default: what fits]")
+    ] = None
+    per_gpu: Annotated[
+        int | None, typer.Option("--per-gpu", metavar="N", min=1, help="Trials that share a GPU.  [default: 1]")
+    ] = None
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", metavar="TIME", help="End a trial that takes no step for so long: 10m.")
+    ] = None
+    grace: Annotated[
+        str | None,
+        typer.Option("--grace", metavar="TIME", help="What running trials have to save themselves.  [default: 30s]"),
+    ] = None
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="HOST:PORT", help="The Ray cluster.", rich_help_panel="Ray"),
+    ] = None
+    losses: Annotated[
+        int | None,
+        typer.Option(
+            "--losses", metavar="N", min=0, help="Lost nodes that a trial may survive.", rich_help_panel="Ray"
+        ),
+    ] = None
     shard: Annotated[
         str | None,
         typer.Option("--shard", metavar="K/N", help="Run the K-th of N shares of the trials; slurm: the array's."),
     ] = None
     detach: Annotated[
-        bool, typer.Option("--detach", help="Submit to SLURM and return; the same command collects later.")
+        bool, typer.Option("--detach", help="SLURM: submit and return; the same command collects later.")
     ] = False
-    partition: Annotated[
-        str | None, typer.Option("--partition", metavar="NAME", help="SLURM's partition.", rich_help_panel="SLURM")
-    ] = None
+    partition: Annotated[str | None, typer.Option("--partition", metavar="NAME", help="SLURM: the partition.")] = None
     account: Annotated[
-        str | None, typer.Option("--account", metavar="NAME", help="SLURM's account.", rich_help_panel="SLURM")
+        str | None, typer.Option("--account", metavar="NAME", help="SLURM: the account that is charged.")
     ] = None
     time: Annotated[
         str | None,
-        typer.Option("--time", metavar="TIME", help="Time limit of an array task: 30m, 4h.", rich_help_panel="SLURM"),
+        typer.Option("--time", metavar="TIME", help="SLURM: time limit of an array task: 30m, 4h."),
     ] = None
-    cpus: Annotated[
-        int | None, typer.Option("--cpus", metavar="N", min=1, help="Cores of a task.", rich_help_panel="SLURM")
-    ] = None
-    gpus: Annotated[
-        int | None, typer.Option("--gpus", metavar="N", min=0, help="GPUs of a task.", rich_help_panel="SLURM")
-    ] = None
-    mem: Annotated[
-        str | None, typer.Option("--mem", metavar="SIZE", help="Memory of a task: 8G.", rich_help_panel="SLURM")
-    ] = None
+    cpus: Annotated[int | None, typer.Option("--cpus", metavar="N", min=1, help="SLURM: cores of a task.")] = None
+    gpus: Annotated[int | None, typer.Option("--gpus", metavar="N", min=0, help="SLURM: GPUs of a task.")] = None
+    mem: Annotated[str | None, typer.Option("--mem", metavar="SIZE", help="SLURM: memory of a task: 8G.")] = None
     per_task: Annotated[
-        int | None, typer.Option("--per-task", metavar="N", min=1, help="Trials of a task.", rich_help_panel="SLURM")
+        int | None, typer.Option("--per-task", metavar="N", min=1, help="SLURM: trials of a task.  [default: 1]")
     ] = None
     allow: Annotated[
         Literal["diverged"] | None,
         typer.Option("--allow", metavar="diverged", help="Do not count trials that end so as failures."),
+    ] = None
+    max_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--max-failures",
+            metavar="N",
+            min=1,
+            help="Begin no trial after so many failed.  [default: when the first five fail alike]",
+        ),
     ] = None
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no trial after the first that fails.")] = False
     as_json: Json = False
@@ -100,11 +127,31 @@ class Flags:
     @property
     def executor_options(self) -> dict[str, Any]:
         """What was said of the executor, by the names of its options."""
+        from dlx.cli.run import seconds
+
         given = {name: getattr(self, name) for name in _OPTIONS}
+        for name in ("timeout", "grace"):
+            text = getattr(self, name)
+            given[name] = None if text is None else seconds(text, f"--{name}")
         return {name: value for name, value in given.items() if value is not None and value is not False}
 
 
-_OPTIONS = ("detach", "partition", "account", "time", "cpus", "gpus", "mem", "per_task")
+_OPTIONS = (
+    "jobs",
+    "per_gpu",
+    "timeout",
+    "grace",
+    "address",
+    "losses",
+    "detach",
+    "partition",
+    "account",
+    "time",
+    "cpus",
+    "gpus",
+    "mem",
+    "per_task",
+)
 
 
 def with_flags(command: Callable[..., int]) -> Callable[..., int]:

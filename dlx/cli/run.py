@@ -65,6 +65,7 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
         rerun=flags.rerun,
         restart=flags.restart,
         fail_fast=flags.fail_fast,
+        max_failures=flags.max_failures,
         executor=flags.executor,
         executor_options=_executor_options(flags),
     )
@@ -110,14 +111,16 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
 
 def _executor_options(flags: Flags) -> dict[str, Any]:
     """Of ``executors.yaml``, then of the command line; raises :class:`~dlx.errors.UsageError`."""
-    if flags.executor is None:
-        if flags.executor_options:
-            option = next(iter(flags.executor_options)).replace("_", "-")
-            raise UsageError(f"--{option} goes with --executor slurm")
-        return {}
-    from dlx.executors._settings import options
+    given = flags.executor_options
+    if flags.executor is not None:
+        from dlx.executors._settings import options
 
-    return options(flags.executor, flags.results, flags.executors) | flags.executor_options
+        given = options(flags.executor, flags.results, flags.executors) | given
+    if given:
+        from dlx.executors import executor
+
+        executor(flags.executor or "local", given)
+    return given
 
 
 def _shares(options: Options, experiments: Sequence[Experiment], shard: str | None) -> list[Options]:
@@ -146,15 +149,15 @@ def _limit(limit: float | None) -> tuple[float | None, str]:
     return limit, "the time given by --max-time is up"
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, flag: str = "--max-time") -> float:
     """``1h30m`` → 5400.0; a bare number is seconds. Raises :class:`~dlx.errors.UsageError`."""
     found = _DURATION.fullmatch(text.strip())
     if not found or not any(found.groups()):
-        raise UsageError(f"--max-time {text!r} is no length of time", hint="20m, 1h30m, 90s")
+        raise UsageError(f"{flag} {text!r} is no length of time", hint="20m, 1h30m, 90s")
     hours, minutes, rest = (float(part or 0) for part in found.groups())
     total = 3600 * hours + 60 * minutes + rest
     if not total:
-        raise UsageError("--max-time 0 leaves no time to train")
+        raise UsageError(f"{flag} {text} is no time at all")
     return total
 
 

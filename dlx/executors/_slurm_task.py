@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlx.events import EpochEnded, Event, StepsDone
-from dlx.executors import Unit, Work
+from dlx.executors import Executor, Unit, Work
 from dlx.executors import _slurm_queue as queue
 from dlx.executors._jobs import may_begin
 from dlx.executors._stream import End, Writer
-from dlx.executors.local import Spec as Local
 from dlx.interruption import Stop
 from dlx.records.status import Status
 
@@ -31,7 +30,7 @@ class Task:
     events: Path
     units: tuple[Unit, ...]
     work: Work
-    local: Local
+    local: Executor
 
     def __call__(self) -> None:
         """Trials to their ends; after SLURM's warning they are saved and the task goes back into the queue."""

@@ -21,12 +21,11 @@ from pydantic import AfterValidator, Field
 
 from dlx.errors import UsageError
 from dlx.events import Note, Observer
-from dlx.executors import Executor, Finished, Unit, Work, always
+from dlx.executors import Executor, Finished, Unit, Work, always, executor
 from dlx.executors import _slurm_queue as queue
 from dlx.executors._jobs import FOLDER, Job, LiveTask, alone, live_tasks
 from dlx.executors._slurm_task import Task, chunks
 from dlx.executors._slurm_wait import Wait, Watched
-from dlx.executors.local import Spec as Local
 from dlx.fields import Positive
 from dlx.interruption import Stop
 
@@ -157,16 +156,17 @@ class Spec(Executor):
 
         shares = chunks(units, self.per_task)
         job = Job.new(place, [[unit.directory.trial for unit in share] for share in shares])
-        local = Local(jobs=self._at_once, per_gpu=self.per_gpu, timeout=self.timeout, grace=self.grace)
+        options = {"jobs": self._at_once, "per_gpu": self.per_gpu, "timeout": self.timeout, "grace": self.grace}
+        local = executor("local", options)
         tasks = []
         for number, share in enumerate(shares):
             units_there = tuple(_absolute(unit) for unit in share)
             folder = job.folder.absolute()
             tasks.append(Task(folder, job.events(number).absolute(), units_there, work, local))
-        executor = SlurmExecutor(folder=job.folder.absolute())
-        executor.update_parameters(job_name=job.name, **self._parameters())
+        sbatch = SlurmExecutor(folder=job.folder.absolute())
+        sbatch.update_parameters(job_name=job.name, **self._parameters())
         try:
-            submitted = executor.map_array(_call, tasks)
+            submitted = sbatch.map_array(_call, tasks)
         except (FailedJobError, FailedSubmissionError, subprocess.SubprocessError, OSError) as error:
             if queue.find(job.name) == "":
                 job.over(clean=True)
