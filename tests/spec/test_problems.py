@@ -58,7 +58,7 @@ name: a/b
         ("model: {name: [mlp]}", "must be the name of a model"),
         ("model: mlp\ndataset: {name: minst}", "2:17: dataset.name: unknown dataset 'minst' (did you mean 'mnist'?)"),
         ("model: {name: mlp, hidden: [3, x]}", "1:32: model.hidden[1]: must be a whole number ≥ 1, not 'x'"),
-        ("model: {name: mlp, depth: 1.0}", "must be a whole number ≥ 0 or null, not 1.0"),
+        ("model: {name: mlp, depth: 1.0}", "must be a whole number ≥ 0 and ≤ 1000 or null, not 1.0"),
         ("model: {name: mlp, dropout: true}", "must be a number ≥ 0 and < 1, not true"),
         ("model: {name: mlp, dropout: .nan}", "model.dropout: must be a number"),
         ("model: mlp\ntraining: {optimizer: {learning_rate: -1}}", "must be a number > 0, the name of a learning-rate"),
