@@ -42,13 +42,23 @@ def test_every_command_is_documented(name: str) -> None:
     assert f"### dlx {name}\n" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "run"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("run", "status")])
 def test_every_example_runs(name: str, dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     arguments = example(name)
     assert arguments[0] == name
     ended = dlx(*arguments, DLX_RESULTS=str(tmp_path / "results"))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout
+
+
+def test_the_example_of_status_tells_of_a_run(
+    dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "small.yaml").write_text("model: mlp\ntraining: {epochs: 1}\n", encoding="utf-8")
+    assert dlx("run", "small.yaml", "--quiet", cwd=tmp_path).returncode == 0
+    ended = dlx(*example("status"), cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "small (results/small): 1 of 1 trial done\n"
 
 
 def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class Ground:
         return len(list(self.results.glob("*/trials/*/checkpoints/[0-9]*[0-9]"))) >= number
 
 
-def until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
+def until(condition: Callable[[], bool], timeout: float = 120.0) -> None:
     """Wait for it."""
     end = time.monotonic() + timeout
     while not condition():

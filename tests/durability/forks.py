@@ -56,7 +56,7 @@ class Dlx:
         """What this command line has written so far."""
         return self.log.read_bytes()[self._written :].decode()
 
-    def reaches_training(self, timeout: float = 120.0) -> bool:
+    def reaches_training(self, timeout: float = 300.0) -> bool:
         """Wait until a trial is about to take its first step; False if it ended before."""
         try:
             return self._training.poll(timeout) and bool(self._training.recv())
@@ -75,7 +75,7 @@ class Dlx:
         """Kill it with all processes that it started."""
         os.killpg(self.pid, signal.SIGKILL)
 
-    def wait(self, timeout: float = 120.0) -> int:
+    def wait(self, timeout: float = 300.0) -> int:
         """Its exit code, negative for a signal."""
         self._process.join(timeout)
         if self._process.exitcode is None:
