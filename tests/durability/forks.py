@@ -155,4 +155,4 @@ def _announce_training(announce: Connection, then: Callable[[], None] | None) ->
             then()
         run(loop)
 
-    Loop.run = announced  # type: ignore[method-assign]
+    Loop.run = announced  # type: ignore[method-assign, assignment]
