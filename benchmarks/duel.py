@@ -47,6 +47,11 @@ class Rounds:
         """The fastest round: what the machine can do when nothing else wants it."""
         return min(self.values(key))
 
+    @property
+    def compilation(self) -> float:
+        """Seconds that the first round took longer than the others."""
+        return max(0.0, float(self.first["round"]) - statistics.median(self.values("round")))
+
     def text(self) -> str:
         """The fastest round's time of a step, and the median."""
         return f"{microseconds(self.best())} (median {microseconds(statistics.median(self.values()))})"

@@ -29,7 +29,7 @@ class Rounds:
         self._kept: list[float] = []
         self._accuracy: float | None = None
         self._left = 0
-        self._asked = self._stepped = 0.0
+        self._asked = self._began = self._stepped = 0.0
 
     def __call__(self, event: Any) -> None:
         from dlx.events import EpochEnded, StepsDone
@@ -61,7 +61,7 @@ class Rounds:
         else:
             steps, rest = self._steps_took, self._rest_took
             self._channel.say({
-                "seconds": sum(steps) / len(steps), "rest": sum(rest) / len(rest), "kept": [*self._kept],
+                "seconds": sum(steps) / len(steps), "round": time.perf_counter() - self._began, "rest": sum(rest) / len(rest), "kept": [*self._kept],
                 "probes": sum(self._probed) / len(steps),
                 "accuracy": self._accuracy, "norms": self._norms(epoch),
             })  # fmt: skip
@@ -70,7 +70,7 @@ class Rounds:
         self._left, self._steps_took, self._rest_took = self._epochs, [], []
         self._probed.clear()
         self._kept.clear()
-        self._asked = time.perf_counter()
+        self._asked = self._began = time.perf_counter()
 
     def _norms(self, epoch: int) -> list[float]:
         """The recorded norms over the epoch's steps, kernel and bias of each layer in turn."""

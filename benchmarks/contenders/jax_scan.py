@@ -71,7 +71,7 @@ def main() -> None:
         seconds = time.perf_counter() - began
         norms = [float(jnp.sqrt(square / steps)) for pair in squares for square in pair]
         accuracy = int(correct) / (steps * batch_size)
-        return {"seconds": seconds / asked["epochs"] / steps, "accuracy": accuracy, "norms": norms}
+        return {"seconds": seconds / asked["epochs"] / steps, "round": seconds, "accuracy": accuracy, "norms": norms}
 
     serve(channel, {}, play)
 

@@ -50,7 +50,8 @@ def _compare(
         contenders["one thread"] = setup.trial(f"steps-{network}-one", threads=1, **common)  # type: ignore[arg-type]
     heard = take_turns(contenders, rounds, setup.tell)
     dlx, fit = heard["dlx"], heard["fit"]
-    figures = [_faster(what, dlx, fit, fit_target)]
+    compiled = ", ".join(f"{name} {rounds.compilation:.1f} s" for name, rounds in heard.items())
+    figures = [_faster(what, dlx, fit, fit_target, f"{what}: compilation, left out of these figures: {compiled}.")]
     if scan := heard.get("scan"):
         if batch_size == 10:  # the scan leaves out an incomplete last batch, and 128 is no divisor of 50,000
             _agree(dlx, scan)
@@ -60,10 +61,10 @@ def _compare(
     return figures
 
 
-def _faster(what: str, dlx: Rounds, fit: Rounds, target: float | None) -> Figure:
+def _faster(what: str, dlx: Rounds, fit: Rounds, target: float | None, note: str = "") -> Figure:
     times = dlx.text(), f"Keras fit, nothing recorded: {fit.text()}"
     bound: Bound | None = "≥" if target else None
-    return Figure(GROUP, f"{what}: step rate over fit's", *times, ratio(fit, dlx), "×", bound, target)
+    return Figure(GROUP, f"{what}: step rate over fit's", *times, ratio(fit, dlx), "×", bound, target, note)
 
 
 def _slower(what: str, dlx: Rounds, scan: Rounds, target: float | None) -> Figure:

@@ -82,6 +82,13 @@ class TensorFlowProgram(Program):
         compiled: Callable[..., Any] = tf.function(function, autograph=False, reduce_retracing=True)
         return compiled
 
+    def begin_epoch(self, order: np.ndarray, first_step: int) -> None:
+        super().begin_epoch(order, first_step)
+        if self._xla and self._stream is None:
+            # XLA gathers element by element on a CPU; whole rows are copied beforehand at the speed of memory.
+            _, inputs, targets = self._resident[id(self.splits.train)]
+            self._in_order = tf.gather(inputs, self._order), tf.gather(targets, self._order)
+
     def _take_steps(
         self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
     ) -> None:
@@ -93,6 +100,8 @@ class TensorFlowProgram(Program):
             # A single smaller batch at an epoch's end is not worth compiling by XLA.
             xla = self._xla and rows == self.batch_size
             self._loops[rows] = tf.function(steps, jit_compile=xla, autograph=False)
+        if self._xla and self._stream is None:
+            inputs, targets = self._in_order
         words = tf.constant(self._words, tf.uint32)
         numbers = [tf.constant(number, tf.int32) for number in bounds]
         self._accumulated = self._loops[rows](numbers, words, order, inputs, targets, self._scaling, self._accumulated)
@@ -106,8 +115,12 @@ class TensorFlowProgram(Program):
         lo, hi, offset, first_step = bounds
 
         def body(step: Tensor, accumulated: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-            chosen = tf.slice(order, [(step - offset) * self.batch_size], [rows])
-            batch = Batch(scaled(tf.gather(inputs, chosen), *scaling), tf.gather(targets, chosen))
+            first = (step - offset) * self.batch_size
+            if self._xla:
+                taken, wanted = (_rows(array, first, rows) for array in (inputs, targets))
+            else:
+                taken, wanted = (tf.gather(array, tf.slice(order, [first], [rows])) for array in (inputs, targets))
+            batch = Batch(scaled(taken, *scaling), wanted)
             values = self._values()
             result, added = self._step(values, self._state(), batch, words, first_step + step)
             scale = self._loss_scale()
@@ -169,6 +182,11 @@ class TensorFlowProgram(Program):
         zeros = [tf.zeros(shape) for shape in self._sum_shapes for _ in range(2)]
         _, done = tf.while_loop(lambda start, _: start < count, body, (tf.constant(0), zeros), parallel_iterations=1)
         return list(done)
+
+
+def _rows(array: Tensor, first: Tensor, count: int) -> Tensor:
+    """``count`` rows from ``first`` on."""
+    return tf.slice(array, [first, *[0] * (len(array.shape) - 1)], [count, *array.shape[1:]])
 
 
 def _convolves(model: Any) -> bool:

@@ -82,7 +82,7 @@ class Kill:
             return 0
 
         if self.place == "table append":
-            os.write = half_a_row
+            os.write = half_a_row  # type: ignore[assignment]
         elif self.place == "checkpoint":
             CheckpointStore.save = half_a_checkpoint  # type: ignore[method-assign, assignment]
 

@@ -21,7 +21,7 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
+DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "bit flipped": ("arrays.bin", flip),
     "cut short": ("arrays.bin", truncate),
     "no manifest": ("manifest.json", Path.unlink),
