@@ -61,8 +61,9 @@ class Rounds:
         else:
             steps, rest = self._steps_took, self._rest_took
             self._channel.say({
-                "seconds": sum(steps) / len(steps), "round": time.perf_counter() - self._began, "rest": sum(rest) / len(rest), "kept": [*self._kept],
-                "probes": sum(self._probed) / len(steps),
+                "seconds": sum(steps) / len(steps), "rest": sum(rest) / len(rest),
+                "probes": sum(self._probed) / len(steps), "kept": [*self._kept],
+                "round": time.perf_counter() - self._began,
                 "accuracy": self._accuracy, "norms": self._norms(epoch),
             })  # fmt: skip
         if not self._channel.wait():
