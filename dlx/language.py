@@ -34,7 +34,7 @@ def speak(code: str | None) -> None:
 
 
 def spoken() -> str:
-    """The language in force: ``en``, ``es``, …"""
+    """The code of the language in force, such as ``es``."""
     return _chosen[0] if _chosen else "en"
 
 
