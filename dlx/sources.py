@@ -198,6 +198,15 @@ def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource) -> Scaling
     return Scaling(mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32))
 
 
+def variation(source: Source | None) -> Array | None:
+    """Σ(y − ȳ)² of each target in float64, for R²; None for class labels."""
+    if source is None or source.arrays is None or source.arrays[1].ndim == 1:
+        return None
+    targets = source.arrays[1].astype(np.float64)
+    variation: Array = np.square(targets - targets.mean(axis=0)).sum(axis=0)
+    return variation
+
+
 def _moments(inputs: Array) -> tuple[Array, Array]:
     """Mean and standard deviation per channel of images (n, h, w, c), per feature otherwise, in float64.
 

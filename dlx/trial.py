@@ -92,6 +92,8 @@ def _train(
     summary: dict[str, Any],
 ) -> None:
     """Data, network, program, training, weights; ``summary`` is given the facts that ``trials.csv`` lists."""
+    from dlx.sources import variation
+
     setting, directory = trial.setting, attempt.directory
     checkpoint = _continue_from(directory, attempt, worker)
     stop.check()
@@ -111,7 +113,7 @@ def _train(
         tuple(setting.probes.values()),
         _layer_parameters(program.stage),
         program.stage.metrics,
-        {part: _variation(source) for part, source in _parts(splits).items()},
+        {part: variation(source) for part, source in _parts(splits).items()},
         setting.training.early_stopping,
     )
     layers = tuple((layer.number, layer.name) for layer in plan.layers if layer.number is not None)
@@ -240,17 +242,6 @@ def _layer_parameters(stage: Stage) -> tuple[LayerParameters, ...]:
 
 def _parts(splits: Splits) -> dict[str, Source | None]:
     return {"train": splits.train, "validation": splits.validation, "test": splits.test}
-
-
-def _variation(source: Source | None) -> np.ndarray | None:
-    """Σ(y − ȳ)² of each target in float64, for R²; None for class labels."""
-    import numpy as np
-
-    if source is None or source.arrays is None or source.arrays[1].ndim == 1:
-        return None
-    targets = source.arrays[1].astype(np.float64)
-    variation: np.ndarray = np.square(targets - targets.mean(axis=0)).sum(axis=0)
-    return variation
 
 
 def _save_model(program: Program, attempt: Attempt) -> None:

@@ -82,6 +82,10 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     now = trial_id(setting, seed)
     if now != trial.id:
         message = f"{trial.id} is not what this version of dlx or its data would train under these settings (now {now})"
+        digests = root.value["digests"]
+        before = digests.get("dataset") if isinstance(digests, Mapping) else None
+        if isinstance(before, str) and before != (today := setting.dataset.digest()):
+            message += f": its data have changed since (their digest was {before[:12]}, and is {today[:12]})"
         raise SpecError([root.find(("trial",)).problem(message, ("trial",))])
     return trial
 
