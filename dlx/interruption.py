@@ -24,11 +24,16 @@ class Interrupted(DlxError):
         self.exit_code = exit_code
 
 
+class Pruned(Interrupted):
+    """The trial stopped in order and for good: others promise more."""
+
+
 class Stop:
     """A request to stop, made by a signal or by the clock; the first one counts, more change nothing.
 
     ``max_seconds`` from now on is a limit; ``heard`` is told the reason once, at the moment
     of the request (so that a person sees that Ctrl-C was noticed). ``limit`` says whose it is.
+    What is asked of ``outer`` is asked of this one too. ``pruned``: the trial is not to go on later.
     """
 
     def __init__(
@@ -36,7 +41,10 @@ class Stop:
         max_seconds: float | None = None,
         heard: Callable[[str], None] = lambda reason: None,
         limit: str = "the time given by --max-time is up",
+        outer: Stop | None = None,
     ) -> None:
+        self.pruned = False
+        self._outer = outer
         self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
         self._heard = heard
         self._limit = limit
@@ -48,17 +56,25 @@ class Stop:
             self._request = reason, exit_code
             self._heard(reason)
 
+    def prune(self, reason: str) -> None:
+        """Ask for an orderly end of a trial that is not worth going on with."""
+        if self.requested is None:
+            self.pruned = True
+            self.request(reason, 0)
+
     @property
     def requested(self) -> tuple[str, int] | None:
         """The reason and the exit code, once somebody asked or the time is up."""
         if self._request is None and self._deadline is not None and time.monotonic() >= self._deadline:
             self.request(self._limit, TERMINATED)
+        if self._request is None and self._outer is not None and self._outer.requested is not None:
+            self.request(*self._outer.requested)
         return self._request
 
     def check(self) -> None:
-        """Raise :class:`Interrupted` if a stop was requested."""
+        """Raise :class:`Interrupted` (:class:`Pruned`) if a stop was requested."""
         if self.requested is not None:
-            raise Interrupted(*self.requested)
+            raise (Pruned if self.pruned else Interrupted)(*self.requested)
 
     @contextmanager
     def listening(self) -> Iterator[Stop]:

@@ -80,9 +80,13 @@ class TrialKeeper:
             self.keep()
 
     def pause(self) -> None:
-        """Checkpoint and raise :class:`~dlx.interruption.Interrupted`, if somebody asked to stop."""
+        """Checkpoint and raise :class:`~dlx.interruption.Interrupted`, if somebody asked to stop.
+
+        A trial that is pruned needs no checkpoint.
+        """
         if self._stop.requested:
-            self.keep()
+            if not self._stop.pruned:
+                self.keep()
             self._stop.check()
 
     def _is_due(self, epoch: int, step: int, epoch_ended: bool) -> bool:

@@ -106,7 +106,7 @@ class Outcome:
             return self.stopped[1]
         if any(_not_begun(ending.status) for ending in self.endings):
             return UsageError.exit_code
-        good = {"done", *allowed}
+        good = {"done", "pruned", *allowed}
         return int(any(ending.status.state not in good and not ending.held for ending in self.endings))
 
 
@@ -135,9 +135,10 @@ def _decide(trial: Trial, directory: TrialDirectory, options: Options, finished:
             return decision("skip", "done")
         case "interrupted":
             return decision("restart", "interrupted") if options.restart else decision("continue", "interrupted")
-        case "failed" | "diverged":
-            if options.rerun or options.restart or (options.retry and status.state == "diverged"):
-                return decision("restart", status.reason or status.state)  # what diverged would do so again
+        case "failed" | "diverged" | "pruned":
+            # What diverged would do so again; what was pruned left no checkpoint.
+            if options.rerun or options.restart or (options.retry and status.state != "failed"):
+                return decision("restart", status.reason or status.state)
             if options.retry:
                 return decision("retry", status.reason or status.state)
             return decision("skip", f"{status.state}: {status.reason} (--retry runs it again)")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dlx import randomness
 from dlx.errors import DlxError, TrialError, UsageError
 from dlx.events import Note, Observer, TrialEnded, TrialStarted
-from dlx.interruption import Interrupted, Stop
+from dlx.interruption import Interrupted, Pruned, Stop
 from dlx.keeper import TrialKeeper
 from dlx.probes import LayerParameters
 from dlx.records import environment
@@ -75,6 +75,8 @@ def run_trial(
             state, reason, exit = _verdict(error, attempt, worker)
             try:
                 status = attempt.end(state, reason, summary=summary, exit=exit)
+                if state == "pruned":
+                    attempt.checkpoints.clear()
             except TrialError as refusal:
                 # No room for the last word either: who looks finds no process, hence an interrupted trial.
                 status = replace(attempt.status, state="interrupted", reason=f"{reason}; {refusal}")
@@ -98,6 +100,8 @@ def _train(
     checkpoint = _continue_from(directory, attempt, worker)
     stop.check()
     splits = worker.load(setting.dataset)
+    if setting.records.test == "withheld":
+        splits = replace(splits, test=None)
     program = prepare(trial, splits, worker)
     progress, best = _restore(program, checkpoint)
 
@@ -255,6 +259,8 @@ def _save_model(program: Program, attempt: Attempt) -> None:
 def _verdict(error: Exception, attempt: Attempt, worker: Worker) -> tuple[State, str, str | None]:
     """State, reason for a person to read, how the attempt ended; a defect's traceback goes to the log."""
     match error:
+        case Pruned():
+            return "pruned", error.message, None
         case Interrupted():
             return "interrupted", error.message, error.message
         case Diverged():

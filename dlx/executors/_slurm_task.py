@@ -19,7 +19,7 @@ _GO_ON_LATER = ("stopped by SIGUSR1", "stopped by SIGUSR2")
 """SLURM sends the signal that a job chose when its time ends, or when it has to make room."""
 
 _IDLE_RESTARTS = 3
-_SETTLED = ("done", "diverged", "failed")
+_SETTLED = ("done", "diverged", "failed", "pruned")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ _LEAST, _MOST = 2.0, 20.0  # seconds between two questions to SLURM's controller
 _LAST_WORDS = 30.0
 _STOPPING = 60.0
 _CLOSING = 5.0
-_SETTLED = ("done", "diverged", "failed")
+_SETTLED = ("done", "diverged", "failed", "pruned")
 _KILLED_BY_ITSELF = ("FAILED", "OUT_OF_MEMORY")
 _OUTPUT_KEPT = 8192
 

@@ -265,7 +265,7 @@ class _Serving:
         if killed_for is not None:
             return Leaving(unit, at + _DYING, failed=killed_for)
         status = unit.directory.status()
-        settled = status.last_attempt > unit.seen and status.state in ("done", "diverged", "failed")
+        settled = status.last_attempt > unit.seen and status.state in ("done", "diverged", "failed", "pruned")
         if settled or self._stop.requested is not None:
             return Leaving(unit, at + _DYING)
         self._losses[trial] += 1

@@ -18,7 +18,7 @@ from dlx.errors import DlxError, TrialError
 from dlx.records import atomic
 from dlx.records.cells import format_cell
 
-State = Literal["pending", "running", "done", "diverged", "failed", "interrupted"]
+State = Literal["pending", "running", "done", "diverged", "failed", "interrupted", "pruned"]
 STATES: tuple[State, ...] = get_args(State)
 FILE = "status.json"
 _SCHEMA = "dlx.status/1"

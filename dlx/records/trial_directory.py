@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _KILLED = "its process ended without a word"
-_SETTLED = ("done", "diverged", "failed")
+_SETTLED = ("done", "diverged", "failed", "pruned")
 _POSITIONS, _STATE = "tables", "training"
 
 
@@ -305,7 +305,7 @@ class Attempt:
         state does not (``signal SIGTERM``).
         """
         if self._recorder is not None:
-            if state in ("done", "diverged"):
+            if state in ("done", "diverged", "pruned"):
                 self._recorder.finish()
             self._recorder.close()
             self._recorder = None

@@ -104,6 +104,9 @@ class Records(Fields):
     model: Literal["final", "none"] = Field(
         default="none", description="final: model.keras, the whole trained model, for notebooks"
     )
+    test: Literal["measured", "withheld"] = Field(
+        default="measured", description="withheld: the test part is not looked at, as where `dlx tune` chooses"
+    )
 
 
 @dataclass(frozen=True)
