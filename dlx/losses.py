@@ -16,7 +16,16 @@ from dlx.errors import UsageError, nearest
 
 Tensor = Any
 Task = Literal["classification", "regression"]
-LossName = Literal["cross_entropy", "sigmoid_cross_entropy", "quadratic", "logistic", "mean_squared_error"]
+LossName = Literal[
+    "cross_entropy",
+    "sigmoid_cross_entropy",
+    "quadratic",
+    "logistic",
+    "mean_squared_error",
+    "mean_absolute_error",
+    "huber",
+    "log_cosh",
+]
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,31 @@ def _mean_squared_error(logits: Tensor, targets: Tensor, activation: str) -> Ten
     from keras import ops
 
     return ops.mean(ops.square(answer(logits, activation) - _one_hot(logits, targets)), axis=-1)
+
+
+def _mean_absolute_error(logits: Tensor, targets: Tensor, activation: str) -> Tensor:
+    from keras import ops
+
+    return ops.mean(ops.abs(answer(logits, activation) - _one_hot(logits, targets)), axis=-1)
+
+
+def _huber(logits: Tensor, targets: Tensor, activation: str) -> Tensor:
+    from keras import ops
+
+    error = ops.abs(answer(logits, activation) - _one_hot(logits, targets))
+    # Half the square of what lies within 1, plus whatever lies beyond: one expression for both branches.
+    within = ops.minimum(error, 1.0)
+    return ops.mean(0.5 * ops.square(within) + (error - within), axis=-1)
+
+
+def _log_cosh(logits: Tensor, targets: Tensor, activation: str) -> Tensor:
+    import math
+
+    from keras import ops
+
+    error = ops.abs(answer(logits, activation) - _one_hot(logits, targets))
+    # ln cosh e = |e| + ln(1 + exp(−2|e|)) − ln 2, which overflows nowhere.
+    return ops.mean(error + ops.softplus(-2.0 * error) - math.log(2.0), axis=-1)
 
 
 def _logistic(logits: Tensor, targets: Tensor, activation: str) -> Tensor:
@@ -148,6 +182,30 @@ _LOSSES = {
             None,
             "linear",
             _mean_squared_error,
+        ),
+        Loss(
+            "mean_absolute_error",
+            "|a − y| averaged over outputs",
+            ("regression",),
+            None,
+            "linear",
+            _mean_absolute_error,
+        ),
+        Loss(
+            "huber",
+            "½(a − y)² where |a − y| ≤ 1, else |a − y| − ½, averaged over outputs",
+            ("regression",),
+            None,
+            "linear",
+            _huber,
+        ),
+        Loss(
+            "log_cosh",
+            "ln cosh(a − y) averaged over outputs: square for small errors, absolute for large ones",
+            ("regression",),
+            None,
+            "linear",
+            _log_cosh,
         ),
     )
 }

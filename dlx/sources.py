@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dlx.datasets import Divide, allocate
+from dlx.datasets import Divide, Split, _info, allocate
 
 if TYPE_CHECKING:
     from dlx.datasets import DatasetInfo, DatasetSpec, InMemory
@@ -102,12 +102,20 @@ class Splits:
 
 @dataclass(frozen=True)
 class Official:
-    """A data set as published: all examples in official order; no test part is None."""
+    """A data set as published: all examples in official order; no test part is None.
+
+    ``drawn``: where the training and the test examples stand in the file, for a test part that
+    is no official one. ``train_ids`` and ``test_ids`` number the examples where some were left
+    out; by default from 0.
+    """
 
     train_inputs: Array
     train_targets: Array
     test_inputs: Array | None = None
     test_targets: Array | None = None
+    drawn: tuple[Indices, Indices] | None = None
+    train_ids: Indices | None = None
+    test_ids: Indices | None = None
 
     def parts(self) -> list[tuple[str, Array]]:
         """(name, array) of the arrays there are, in the order in which they are digested."""
@@ -155,6 +163,66 @@ def hold_out_shuffled(examples: int, held: int, key: int) -> tuple[Indices, Indi
     return order[: examples - held], order[examples - held :]
 
 
+def arrange(spec: InMemory, official: Official) -> Official:
+    """The classes and the test part that ``spec`` asks for, out of all that is published."""
+    if spec.test is not None and spec.drawn_test and official.drawn is not None:
+        official = _rejoined(official)
+    info = spec.whole()
+    if spec.classes is not None:
+        official = _picked(official, _info.class_numbers(info, spec.classes), info.outputs)
+        info = _info.picked(info, _info.class_numbers(info, spec.classes))
+    test = spec.test_share()
+    if not test or official.test_inputs is not None:
+        return official
+    held = _info.share(test, len(official.train_inputs), "test")
+    kept, out = _hold_out(spec.way(info), official.train_targets, held, TEST_KEY, info)
+    inputs, targets = official.train_inputs, official.train_targets
+    ids = _ids(official.train_ids, len(inputs))
+    return Official(inputs[kept], targets[kept], inputs[out], targets[out], None, ids[kept], ids[out])
+
+
+def _rejoined(official: Official) -> Official:
+    """All examples in the order of the file, as before a test part was drawn from them."""
+    assert official.drawn is not None and official.test_inputs is not None and official.test_targets is not None
+    order = np.argsort(np.concatenate(official.drawn), kind="stable")
+    inputs = np.concatenate([official.train_inputs, official.test_inputs])[order]
+    return Official(inputs, np.concatenate([official.train_targets, official.test_targets])[order])
+
+
+def _picked(official: Official, numbers: Sequence[int], classes: int) -> Official:
+    """The examples of some classes, labelled by their places in ``numbers``."""
+    new = np.full(classes, -1, np.int32)
+    new[list(numbers)] = np.arange(len(numbers), dtype=np.int32)
+
+    def part(inputs: Array | None, targets: Array | None, ids: Indices | None) -> tuple[Any, Any, Any]:
+        if inputs is None or targets is None:
+            return None, None, None
+        rows = np.flatnonzero(new[targets] >= 0)
+        return inputs[rows], new[targets[rows]], _ids(ids, len(inputs))[rows]
+
+    train = part(official.train_inputs, official.train_targets, official.train_ids)
+    test = part(official.test_inputs, official.test_targets, official.test_ids)
+    return Official(train[0], train[1], test[0], test[1], None, train[2], test[2])
+
+
+def _ids(given: Indices | None, examples: int) -> Indices:
+    return np.arange(examples, dtype=np.int64) if given is None else given
+
+
+def _hold_out(
+    way: Split, targets: Array, held: int, key: int, info: DatasetInfo
+) -> tuple[slice | Indices, slice | Indices]:
+    """(kept, held out) of a part: views where the last ones are held out, else indices in original order."""
+    examples = len(targets)
+    if not held or way == "ordered":
+        return slice(0, examples - held), slice(examples - held, examples)
+    if way == "shuffled":
+        return hold_out_shuffled(examples, held, key)
+    counts = np.bincount(targets, minlength=info.outputs)
+    shares = allocate(tuple(int(count) for count in counts), held, info.names)
+    return hold_out_stratified(targets, shares, key)
+
+
 def divide(spec: InMemory, official: Official) -> Splits:
     """Training, validation and test parts as ``spec`` says, a pure function of spec and labels, never of a seed.
 
@@ -163,29 +231,23 @@ def divide(spec: InMemory, official: Official) -> Splits:
     info = spec.info()
     inputs, targets = official.train_inputs, official.train_targets
     held = spec.held_out(len(inputs))
-    kept: slice | Indices
-    out: slice | Indices
-    if not held or spec.split == "ordered":
-        kept, out = slice(0, len(inputs) - held), slice(len(inputs) - held, len(inputs))
-    elif spec.split == "shuffled":
-        kept, out = hold_out_shuffled(len(inputs), held, _VALIDATION_KEY)
-    else:
-        counts = np.bincount(targets, minlength=info.outputs)
-        shares = allocate(tuple(int(count) for count in counts), held)
-        kept, out = hold_out_stratified(targets, shares, _VALIDATION_KEY)
+    kept, out = _hold_out(spec.way(info), targets, held, _VALIDATION_KEY, info)
     if spec.train_limit is not None:
         kept = slice(0, spec.train_limit) if isinstance(kept, slice) else kept[: spec.train_limit]
-    ids = np.arange(len(inputs), dtype=np.int64)
+    ids = _ids(official.train_ids, len(inputs))
     train = ArraySource(inputs[kept], targets[kept], ids[kept])
     validation = ArraySource(inputs[out], targets[out], ids[out]) if held else None
     test = None
     if official.test_inputs is not None and official.test_targets is not None and len(official.test_inputs):
-        test = ArraySource(official.test_inputs, official.test_targets)
-    return Splits(train, validation, test, info, scaling_of(spec, info.largest, train))
+        test = ArraySource(official.test_inputs, official.test_targets, official.test_ids)
+    return Splits(train, validation, test, info, scaling_of(spec, info.largest, train, info.indicators))
 
 
-def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource) -> Scaling:
-    """The scaling that ``spec`` asks for; ``standardize`` is taken from the training part alone."""
+def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource, indicators: Sequence[int] = ()) -> Scaling:
+    """The scaling that ``spec`` asks for; ``standardize`` is taken from the training part alone.
+
+    Features in ``indicators`` stay 0 and 1: the spread of a rare category would make it enormous.
+    """
     zero, one = np.zeros((), np.float32), np.ones((), np.float32)
     if spec.scaling == "none":
         return Scaling(zero, one)
@@ -194,6 +256,7 @@ def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource) -> Scaling
     if isinstance(spec.scaling, Divide):
         return Scaling(zero, np.asarray(spec.scaling.divide, np.float32))
     mean, std = _moments(train.arrays[0])
+    mean[list(indicators)], std[list(indicators)] = 0.0, 1.0
     # A feature that never varies carries nothing and has no scale: it becomes 0, not NaN.
     return Scaling(mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32))
 

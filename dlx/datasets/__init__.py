@@ -10,10 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from dlx.datasets import _info
+from dlx.datasets._info import DatasetInfo, Split, allocate
 from dlx.datasets._places import Places, Progress
 from dlx.errors import FieldError, nearest
 from dlx.fields import Count, Fields, Fraction, MemberFields, Positive
@@ -30,31 +32,10 @@ __all__ = [
     "InMemory",
     "Places",
     "Progress",
+    "Split",
     "allocate",
     "registry",
 ]
-
-
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What a network and a check need to know of a data set, before any of it is read.
-
-    ``input_shape`` is that of one example (height, width, channels for images);
-    ``outputs`` is the number of classes, or of targets in a regression. ``train`` and
-    ``test`` are the official sizes (``test`` 0: there is no test part). ``largest`` is the
-    largest value that an input can take: what ``scaling: unit`` divides by.
-    ``train_counts`` are the training examples of each class (empty where unknown, or in a
-    regression).
-    """
-
-    input_shape: tuple[int, ...]
-    task: Literal["classification", "regression"]
-    outputs: int
-    train: int
-    test: int
-    largest: float = 255.0
-    class_names: tuple[str, ...] = ()
-    train_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,18 +64,34 @@ _SCALINGS = ("unit", "none", "standardize")
 
 
 class DatasetSpec(MemberFields):
-    """The contract of a data set: the settings common to all, the facts, and ``load``."""
+    """The contract of a data set: the settings common to all, the facts, and ``load``.
+
+    ``path_fields``: those that name files of one's own. Where they are is no part of a trial's
+    id; what is in them is, by :meth:`digest`. ``drawn_test``: the test part is no official one
+    but was drawn from the examples once for all, and may be drawn anew.
+    """
 
     facts: ClassVar[Facts] = Facts()
+    path_fields: ClassVar[tuple[str, ...]] = ()
+    drawn_test: ClassVar[bool] = False
 
     validation: Count | Fraction = Field(
         default=0.1,
         description="held out of the training set: a count of examples, or a fraction below 1; 0 for none",
     )
-    split: Literal["stratified", "shuffled", "ordered"] = Field(
+    split: Split | None = Field(
         default="stratified",
         description="which examples are held out: stratified (as many of each class as its share), "
-        "shuffled (by a fixed permutation, the same for every seed), ordered (the last ones)",
+        "shuffled (by a fixed permutation, the same for every seed), ordered (the last ones); "
+        "null: stratified for classes, shuffled for values",
+    )
+    test: Count | Fraction | None = Field(
+        default=None,
+        description="held out for testing before validation, where there is no official test set: a count, or a "
+        "fraction below 1; null: as the set says",
+    )
+    classes: Annotated[tuple[int | str, ...], Field(strict=False, min_length=2)] | None = Field(
+        default=None, description="these classes only, by name or number, numbered from 0 in this order; null: all"
     )
     train_limit: Positive | None = Field(
         default=None, description="train on the first N examples only, counted after the split"
@@ -105,9 +102,11 @@ class DatasetSpec(MemberFields):
         "over the training part: per channel of an image, per feature otherwise), or {divide: NUMBER}",
     )
 
-    @field_validator("validation", mode="before")
+    @field_validator("validation", "test", mode="before")
     @classmethod
-    def _count_or_fraction(cls, value: Any) -> Any:
+    def _count_or_fraction(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name == "test":
+            return value
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         if not whole and not (isinstance(value, float) and 0.0 <= value < 1.0):
             raise ValueError(f"must be a count (0, 1, 2, …) or a fraction (0 ≤ … < 1), not {value!r}")
@@ -128,8 +127,32 @@ class DatasetSpec(MemberFields):
         return value
 
     @abstractmethod
+    def whole(self) -> DatasetInfo:
+        """Shape, task, classes and sizes of all there is, before ``classes`` and ``test``; reads no examples."""
+
     def info(self) -> DatasetInfo:
-        """Shape, task, classes and official sizes; reads no data."""
+        """Shape, task, classes and sizes as trained on; reads no examples.
+
+        Raises :class:`~dlx.errors.FieldError` where the settings cannot be met.
+        """
+        info = self.whole()
+        if self.classes is not None:
+            info = _info.picked(info, _info.class_numbers(info, self.classes))
+        if self.test is not None and info.test:
+            if not self.drawn_test:
+                message = f"there is an official test set of {info.test:,} examples: none is drawn"
+                raise FieldError(message, ("test",))
+            info = _info.rejoined(info)
+        test = self.test_share()
+        return info if info.test or not test else _info.test_drawn(info, test, self.way(info))
+
+    def test_share(self) -> int | float:
+        """What is held out for testing where there is no test set."""
+        return self.test or 0
+
+    def way(self, info: DatasetInfo) -> Split:
+        """How examples are held out: ``split``, or what suits the task."""
+        return self.split or ("stratified" if info.task == "classification" else "shuffled")
 
     @abstractmethod
     def digest(self) -> str:
@@ -173,11 +196,11 @@ class DatasetSpec(MemberFields):
         """
         info = self.info()
         held = self.held_out(info.train)
-        if held and self.split == "stratified":
+        if (held or self.test) and self.way(info) == "stratified":
             if info.task != "classification":
                 raise FieldError("stratified needs classes, and this is a regression: shuffled or ordered", ("split",))
-            if info.train_counts:
-                allocate(info.train_counts, held)
+            if held and info.train_counts:
+                allocate(info.train_counts, held, info.names)
         train = info.train - held
         if self.train_limit is not None and self.train_limit > train:
             raise FieldError(
@@ -189,35 +212,7 @@ class DatasetSpec(MemberFields):
 
     def held_out(self, examples: int) -> int:
         """How many of ``examples`` are held out for validation; :class:`~dlx.errors.FieldError` if impossible."""
-        held = round(self.validation * examples) if isinstance(self.validation, float) else self.validation
-        if self.validation and not held:
-            raise FieldError(f"{self.validation} of {examples} examples is less than one", ("validation",))
-        if held >= examples:
-            raise FieldError(f"{held} of {examples} examples held out leave none to train on", ("validation",))
-        return held
-
-
-def allocate(counts: tuple[int, ...], held: int) -> tuple[int, ...]:
-    """How many of each class are held out, ``held`` in all: shares by the largest remainder.
-
-    ``counts`` are the examples of each class; equal remainders go to the lower class.
-    Classes without examples are left out. Raises :class:`~dlx.errors.FieldError` (path
-    ``validation``) where a class would be missing from either side.
-    """
-    total = sum(counts)
-    shares = [held * count // total for count in counts]
-    by_remainder = sorted(range(len(counts)), key=lambda label: (-(held * counts[label] % total), label))
-    for label in by_remainder[: held - sum(shares)]:
-        shares[label] += 1
-    for label, (count, share) in enumerate(zip(counts, shares, strict=True)):
-        if count and not 0 < share < count:
-            side = "training" if share else "validation"
-            raise FieldError(
-                f"class {label} has {count} of the {total} examples, too few to be in both parts when {held} "
-                f"are held out (none would be left for {side}); hold out another number, or use split: shuffled",
-                ("validation",),
-            )
-    return tuple(shares)
+        return _info.share(self.validation, examples, "validation")
 
 
 class InMemory(DatasetSpec):
@@ -228,10 +223,10 @@ class InMemory(DatasetSpec):
         """All training and test examples in official order, verified; raises :class:`~dlx.errors.DataError`."""
 
     def load(self, places: Places) -> Splits:
-        from dlx.sources import divide
+        from dlx.sources import arrange, divide
 
         self.sizes()  # impossible settings are told before a download is begun
-        return divide(self, self.official(places))
+        return divide(self, arrange(self, self.official(places)))
 
 
 registry: OpenSet[DatasetSpec] = OpenSet(

@@ -46,13 +46,20 @@ class _Found:
 
 
 class Registered(InMemory):
-    """A published set with facts and a digest that are constants in the code."""
+    """A published set with facts and a digest that are constants in the code.
+
+    A set with several kinds of labels has ``whole`` and ``relabelled`` of its own.
+    """
 
     about: ClassVar[DatasetInfo]
     files: ClassVar[Files]
 
-    def info(self) -> DatasetInfo:
+    def whole(self) -> DatasetInfo:
         return self.about
+
+    def relabelled(self, official: Official) -> Official:
+        """The verified arrays with the labels that are asked for."""
+        return official
 
     def digest(self) -> str:
         return self.files.digest
@@ -79,11 +86,11 @@ class Registered(InMemory):
         if self.files.slow and places.cache is not None:
             kept = _decoded.load(places.cache, self.name, self.files.digest, self.files.digest_of)
             if kept is not None:
-                return kept
+                return self.relabelled(kept)
         official = self._read(places)
         if self.files.slow and places.cache is not None:
             _decoded.save(places.cache, self.name, self.files.digest, official)
-        return official
+        return self.relabelled(official)
 
     def _read(self, places: Places) -> Official:
         refused: DataError | None = None

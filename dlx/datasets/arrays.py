@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places
+from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places, Split
 from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class Spec(InMemory):
     validation: Count | Fraction = Field(
         default=0, description="held out of the examples: a count, or a fraction below 1; 0 for none"
     )
-    split: Literal["stratified", "shuffled", "ordered"] = Field(
-        default="shuffled", description="which examples are held out: stratified, shuffled or ordered (the last ones)"
+    split: Split | None = Field(
+        default="shuffled",
+        description="which examples are held out: stratified, shuffled or ordered (the last ones); "
+        "null: stratified for labels, shuffled for targets",
     )
     scaling: Literal["unit", "none", "standardize"] | Divide = Field(
         default="none",
@@ -130,13 +132,17 @@ class Spec(InMemory):
                 raise ValueError(f"are {_example_shape(value)}, and targets are {_example_shape(train)}")
         return value
 
-    def info(self) -> DatasetInfo:
+    def whole(self) -> DatasetInfo:
         names: tuple[str, ...] = ()
         counts: tuple[int, ...] = ()
+        test_counts: tuple[int, ...] = ()
         if self.labels is not None:
             names = _class_names(self.labels)
             numbers = _class_numbers(self.labels, names)
             counts = tuple(numbers.count(label) for label in range(len(names)))
+        if self.test_labels is not None:
+            numbers = _class_numbers(self.test_labels, names)
+            test_counts = tuple(numbers.count(label) for label in range(len(names)))
         return DatasetInfo(
             input_shape=_example_shape(self.inputs),
             task="classification" if self.labels is not None else "regression",
@@ -146,6 +152,7 @@ class Spec(InMemory):
             largest=max(map(abs, _numbers(self.inputs))) or 1.0,
             class_names=names,
             train_counts=counts,
+            test_counts=test_counts,
         )
 
     def digest(self) -> str:

@@ -39,6 +39,7 @@ class Spec(Registered):
         test=10_000,
         class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         train_counts=(5000,) * 10,
+        test_counts=(1000,) * 10,
     )
     files: ClassVar[Files] = Files(
         containers=(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from dlx.datasets import DatasetInfo, Facts
 from dlx.datasets._cifar import PIXELS, Binary, Python
@@ -31,6 +34,13 @@ _SUPERCLASSES = [
     *(16, 4, 17, 4, 2, 0, 17, 4, 18, 17, 10, 3, 2, 12, 12, 16, 12, 1, 9, 19, 2, 10, 0, 1, 16),
     *(12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14, 13),
 ]
+
+_SUPERCLASS_NAMES = """
+    aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture
+    insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes
+    large_omnivores_and_herbivores medium_mammals non-insect_invertebrates people reptiles small_mammals trees
+    vehicles_1 vehicles_2
+""".split()  # noqa: SIM905
 
 # SHA-256 of the two files in cifar-100-binary.tar.gz, as published for that archive.
 _TRAIN_BIN = "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29"
@@ -68,7 +78,8 @@ def records_digest(official: Official) -> str:
 class Spec(Registered):
     """50,000 training and 10,000 test images of 32 × 32 pixels in red, green, blue, uint8, a hundred classes.
 
-    Labels are the fine ones. The digest is taken over the published SHA-256 of the official
+    Labels are the fine ones, or with ``labels: coarse`` the twenty superclasses, each of five
+    classes. The digest is taken over the published SHA-256 of the official
     binary files (``train.bin``, ``test.bin``): loading writes those records again from the
     decoded arrays and compares. Source: Krizhevsky, "Learning multiple layers of features from
     tiny images", technical report, University of Toronto, 2009.
@@ -78,7 +89,7 @@ class Spec(Registered):
     summary: ClassVar[str] = "photographs, 32 × 32 colour, 100 classes of 500 each"
     source: ClassVar[str] = "https://www.cs.toronto.edu/~kriz/cifar.html"
     facts: ClassVar[Facts] = Facts(
-        title="CIFAR-100 (fine labels)",
+        title="CIFAR-100",
         unit="intensity of each colour, 0 to 255; unit divides by 255",
         licence="none stated",
         url="https://www.cs.toronto.edu/~kriz/cifar.html",
@@ -93,6 +104,7 @@ class Spec(Registered):
         test=10_000,
         class_names=tuple(_NAMES),
         train_counts=(500,) * 100,
+        test_counts=(100,) * 100,
     )
     files: ClassVar[Files] = Files(
         containers=(
@@ -124,3 +136,31 @@ class Spec(Registered):
         digest_of=records_digest,
         slow=True,
     )
+
+    labels: Literal["fine", "coarse"] = Field(
+        default="fine", description="fine: 100 classes; coarse: the 20 superclasses, five classes in each"
+    )
+
+    def whole(self) -> DatasetInfo:
+        if self.labels == "fine":
+            return self.about
+        return replace(
+            self.about,
+            outputs=20,
+            class_names=tuple(_SUPERCLASS_NAMES),
+            train_counts=(2500,) * 20,
+            test_counts=(500,) * 20,
+        )
+
+    def relabelled(self, official: Official) -> Official:
+        if self.labels == "fine":
+            return official
+        import numpy as np
+
+        superclasses = np.array(_SUPERCLASSES, np.int32)
+        assert official.test_targets is not None
+        return replace(
+            official,
+            train_targets=superclasses[official.train_targets],
+            test_targets=superclasses[official.test_targets],
+        )

@@ -24,7 +24,7 @@ class Spec(InMemory):
 
     There is no official test set (these are themselves the test part of UCI's optdigits). The
     test part is a fifth, 360 examples, stratified over the ten classes and chosen once for all
-    by a fixed draw; training and test examples keep the order of the file, and thirteen people
+    by a fixed draw (``test`` draws another); training and test examples keep the order of the file, and thirteen people
     wrote both. Source: Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI, 1998.
     """
 
@@ -41,7 +41,9 @@ class Spec(InMemory):
         origin="within dlx",
     )
 
-    def info(self) -> DatasetInfo:
+    drawn_test: ClassVar[bool] = True
+
+    def whole(self) -> DatasetInfo:
         return DatasetInfo(
             input_shape=(8, 8, 1),
             task="classification",
@@ -51,6 +53,7 @@ class Spec(InMemory):
             largest=16.0,
             class_names=tuple("0123456789"),
             train_counts=tuple(count - share for count, share in zip(_COUNTS, _TEST_COUNTS, strict=True)),
+            test_counts=_TEST_COUNTS,
         )
 
     def digest(self) -> str:
@@ -62,7 +65,7 @@ class Spec(InMemory):
 
         pixels, numbers = _formats.read_digits_csv(_FILE, examples=sum(_COUNTS))
         kept, held = hold_out_stratified(numbers, _TEST_COUNTS, TEST_KEY)
-        official = Official(pixels[kept], numbers[kept], pixels[held], numbers[held])
+        official = Official(pixels[kept], numbers[kept], pixels[held], numbers[held], drawn=(kept, held))
         if official.digest() != _DIGEST:
             raise DataError(f"{_FILE} is damaged: it does not hold the digits", hint="reinstall dlx")
         return official

@@ -46,6 +46,7 @@ class Spec(Registered):
             *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
         ),
         train_counts=(6000,) * 10,
+        test_counts=(1000,) * 10,
     )
     files: ClassVar[Files] = Files(
         containers=(

@@ -37,14 +37,14 @@ class _Text(Container):
 
         pixels, digits = _formats.read_semeion(path, sum(_COUNTS))
         kept, held = hold_out_stratified(digits, _TEST_COUNTS, TEST_KEY)
-        return Official(pixels[kept], digits[kept], pixels[held], digits[held])
+        return Official(pixels[kept], digits[kept], pixels[held], digits[held], drawn=(kept, held))
 
 
 class Spec(Registered):
     """1,593 images of 16 × 16 pixels that are 0 or 1, uint8, ten classes: 1,274 to train and 319 to test.
 
     There is no official test set. The test part is a fifth, stratified over the ten classes and
-    chosen once for all by a fixed draw; both parts keep the order of the file, in which about
+    chosen once for all by a fixed draw (``test`` draws another); both parts keep the order of the file, in which about
     eighty people wrote every digit twice. Source: Buscema, "MetaNet*: the theory of independent
     judges", Substance Use & Misuse 33(2), 1998.
     """
@@ -60,6 +60,7 @@ class Spec(Registered):
         citation="Semeion Research Center of Sciences of Communication and Tattile (2008). Semeion Handwritten Digit. "
         "UCI Machine Learning Repository. doi:10.24432/C5SC8V",
     )
+    drawn_test: ClassVar[bool] = True
     about: ClassVar[DatasetInfo] = DatasetInfo(
         input_shape=(16, 16, 1),
         task="classification",
@@ -69,6 +70,7 @@ class Spec(Registered):
         largest=1.0,
         class_names=tuple("0123456789"),
         train_counts=tuple(count - held for count, held in zip(_COUNTS, _TEST_COUNTS, strict=True)),
+        test_counts=_TEST_COUNTS,
     )
     files: ClassVar[Files] = Files(
         containers=(_Text(),),

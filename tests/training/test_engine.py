@@ -369,12 +369,16 @@ def test_losses_are_their_textbook_formulas(name: str) -> None:
     z, labels = 3 * rng.normal(size=(20, 4)).astype(np.float32), rng.integers(0, 4, 20)
     y = np.eye(4)[labels]
     sigmoid, softmax = 1 / (1 + np.exp(-z)), np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    error = np.abs(z.astype(np.float64) - y)
     expected = {
         "cross_entropy": -np.log(softmax[np.arange(20), labels]),
         "sigmoid_cross_entropy": -(y * np.log(sigmoid) + (1 - y) * np.log(1 - sigmoid)).sum(1),
         "quadratic": 0.5 * np.square(sigmoid - y).sum(1),
         "logistic": np.log(1 + np.exp(-(2 * y - 1) * z)).sum(1),
         "mean_squared_error": np.square(z - y).mean(1),
+        "mean_absolute_error": error.mean(1),
+        "huber": np.where(error <= 1, error**2 / 2, error - 0.5).mean(1),
+        "log_cosh": np.log(np.cosh(error)).mean(1),
     }[name]
     found = loss.per_example(z, labels.astype(np.int32), loss.default_output_activation)
     np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4)
