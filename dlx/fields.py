@@ -32,10 +32,12 @@ class MemberFields(Fields):
 
     ``name`` is filled in by the spec language from the registry; ``revision`` is raised
     whenever the same settings would train something else, so that old results are not
-    mistaken for new ones.
+    mistaken for new ones. ``plugins`` is the digest of the folder given by ``--plugins`` that
+    a member comes from.
     """
 
     revision: ClassVar[int] = 1
+    plugins: ClassVar[str] = ""
     summary: ClassVar[str] = ""
     source: ClassVar[str] = ""
 

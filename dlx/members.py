@@ -128,6 +128,8 @@ def canonical(value: Any) -> Any:
     """
     if isinstance(value, Fields):
         kept: dict[str, Any] = {"revision": value.revision} if isinstance(value, MemberFields) else {}
+        if isinstance(value, MemberFields) and value.plugins:
+            kept["plugins"] = value.plugins
         for name, default in _defaults(type(value)).items():
             item = getattr(value, name)
             revised = isinstance(item, MemberFields) and item.revision != 1

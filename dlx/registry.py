@@ -52,7 +52,13 @@ class OpenSet(Generic[Member]):
 
     def names(self) -> list[str]:
         """All member names, sorted; no member is imported."""
-        return sorted({**self._entry_points, **self._folder})
+        return sorted({**self._entry_points, **self._folder, **self._loaded})
+
+    def add(self, name: str, member: type[Member]) -> None:
+        """Register a member that is in no folder and no package; raises :class:`~dlx.errors.UsageError`."""
+        if name in self.names():
+            raise UsageError(f"there is a {self.kind} {name!r} already")
+        self._loaded[name] = member
 
     def get(self, name: str) -> type[Member]:
         """The ``Spec`` class of a member.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dlx import plugins
 from dlx.trial import run_trial
 from dlx.worker import Runtime, Worker
 
@@ -22,6 +23,8 @@ class Train:
 
     def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> None:
         """One trial, from its setting to its last word."""
+        if self.runtime.plugins is not None:
+            plugins.load(self.runtime.plugins)
         worker = _worker(replace(self.runtime, threads=unit.threads or self.runtime.threads))
         run_trial(unit.directory, unit.label, worker, stop, observe, seen=unit.seen)
 

@@ -19,13 +19,15 @@ class Runtime:
     """How trials are trained here: nothing in it enters a trial's id.
 
     ``threads``: of the backend (None: all cores). ``data_dir``: where data sets are looked
-    for first. ``download``: whether absent data may be fetched.
+    for first. ``download``: whether absent data may be fetched. ``plugins``: the folder of
+    :mod:`dlx.plugins`.
     """
 
     engine: str = "tensorflow"
     threads: int | None = None
     data_dir: Path | None = None
     download: bool = True
+    plugins: Path | None = None
 
 
 class Worker:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlx.cli.options import DataDir, Json, Sets, Specs
+from dlx.cli.options import DataDir, Json, Plugins, Sets, Specs
 
 if TYPE_CHECKING:
     from dlx.datasets import Places
     from dlx.spec import Experiment
 
 
-def check(specs: Specs, sets: Sets = None, data_dir: DataDir = None, as_json: Json = False) -> None:
+def check(
+    specs: Specs, sets: Sets = None, data_dir: DataDir = None, plugins: Plugins = None, as_json: Json = False
+) -> None:
     """Validate specs and say what they would run.
 
     Every mistake is reported at once, as FILE:LINE:COLUMN: PATH: what is wrong, with exit code 2. Data sets that are

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from dlx.cli.options import DataDir, Json, Quiet
+from dlx.cli.options import DataDir, Json, Plugins, Quiet
 
 if TYPE_CHECKING:
     from dlx.datasets import DatasetSpec, Places
@@ -18,6 +18,7 @@ def datasets(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Tell all about this one.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch it from its official source.")] = False,
     data_dir: DataDir = None,
+    plugins: Plugins = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from dlx.cli.options import DataDir, Json, Quiet, Sets
+from dlx.cli.options import DataDir, Json, Plugins, Quiet, Sets
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Flags:
         Path, typer.Option("--results", metavar="DIR", envvar="DLX_RESULTS", help="Where trials leave their files.")
     ] = Path("results")
     data_dir: DataDir = None
+    plugins: Plugins = None
     threads: Annotated[
         int | None,
         typer.Option(

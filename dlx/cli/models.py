@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlx.cli.options import Json
+from dlx.cli.options import Json, Plugins
 
 if TYPE_CHECKING:
     from dlx.models import ModelSpec
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def models(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Tell all about this one.")] = None,
+    plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """List the models, or show one with its parameters.

@@ -16,5 +16,21 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="DIR", help="Look for data sets here first, then in $DLX_DATA and the cache."),
 ]
+
+
+def _load_plugins(place: Path | None) -> Path | None:
+    if place is None:
+        return None
+    from dlx import plugins
+
+    return plugins.load(place).place
+
+
+Plugins = Annotated[
+    Path | None,
+    typer.Option(
+        "--plugins", metavar="DIR", callback=_load_plugins, help="Use the models, data sets and probes in this folder."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

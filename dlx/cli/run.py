@@ -60,7 +60,7 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     limit = seconds(flags.max_time) if flags.max_time is not None else None
     options = Options(
         flags.results,
-        Runtime(flags.engine, flags.threads, flags.data_dir),
+        Runtime(flags.engine, flags.threads, flags.data_dir, plugins=flags.plugins),
         retry=flags.retry,
         rerun=flags.rerun,
         restart=flags.restart,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dlx.cli.options import Plugins
 
-def schema() -> None:
+
+def schema(plugins: Plugins = None) -> None:
     """Print the JSON Schema of specs.
 
     Editors that know it complete and check a spec while it is written.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlx.cli.options import Json, Sets
+from dlx.cli.options import Json, Plugins, Sets
 
 if TYPE_CHECKING:
     from dlx.models import ModelSpec
@@ -32,6 +32,7 @@ def show(
         int | None,
         typer.Option("--outputs", metavar="N", help=f"Outputs of a model (default {DEFAULT_OUTPUTS}).", min=1),
     ] = None,
+    plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
     """Show a network layer by layer, before any training.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
+from dlx import plugins
 from dlx.errors import SpecError
 from dlx.fields import MemberFields
 from dlx.members import plain
@@ -30,11 +31,14 @@ def resolved(trial: Trial, experiment: str = "") -> str:
         "model": setting.model,
         "optimizer": setting.training.optimizer,
     }
+    digests = {"dataset": setting.dataset.digest()}
+    if used := next((one.plugins for one in (*members.values(), *setting.probes.values()) if one.plugins), None):
+        digests["plugins"] = used
     about: dict[str, Any] = {
         "trial": trial.id,
         "experiment": experiment,
         "seed": trial.seed.plain(),
-        "digests": {"dataset": setting.dataset.digest()},
+        "digests": digests,
         "revisions": {kind: member.revision for kind, member in members.items()},
     }
     return write({**about, **settings(setting)})
@@ -61,6 +65,11 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     absent = [key for key in (*_ABOUT, *SECTIONS) if root.child(key) is None]
     if absent:
         raise SpecError([root.place.problem(f"not a trial.yaml: {', '.join(absent)} missing")])
+    digests = root.value["digests"]
+    used = digests.get("plugins") if isinstance(digests, Mapping) else None
+    if used is not None and plugins.loaded() is None:
+        message = f"is made of modules of somebody's own (digest {str(used)[:12]}): give their folder with --plugins"
+        raise SpecError([root.find(("digests",)).problem(message, ("digests", "plugins"))])
     values: list[Any] = []
     for name in SECTIONS:
         node = root.child(name)
@@ -82,9 +91,10 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     now = trial_id(setting, seed)
     if now != trial.id:
         message = f"{trial.id} is not what this version of dlx or its data would train under these settings (now {now})"
-        digests = root.value["digests"]
         before = digests.get("dataset") if isinstance(digests, Mapping) else None
-        if isinstance(before, str) and before != (today := setting.dataset.digest()):
+        if used is not None and (found := plugins.loaded()) is not None and used != found.digest:
+            message += f": the modules of --plugins have changed since (their digest was {str(used)[:12]})"
+        elif isinstance(before, str) and before != (today := setting.dataset.digest()):
             message += f": its data have changed since (their digest was {before[:12]}, and is {today[:12]})"
         raise SpecError([root.find(("trial",)).problem(message, ("trial",))])
     return trial
