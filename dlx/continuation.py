@@ -54,6 +54,8 @@ class Finished:
 
     def _shorter(self, trial: Trial) -> Iterator[Origin]:
         setting = trial.setting
+        if any(planned.spec.epochs is None for planned in setting.pipeline[:-1]):
+            return  # more epochs are then trained in the middle, not at the end
         for epochs in sorted(
             {number for number in self._done.values() if number < setting.training.epochs}, reverse=True
         ):

@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import devices
 from dlx.executors import executor as executor_named
+from dlx.members import plain
+from dlx.preparation import prepare, signature
 from dlx.randomness import epoch_order
 from dlx.schedule import Decision, Options
 from dlx.spec import settings
-from dlx.trial import STAGE, prepare, signature
 from dlx.worker import Worker
 
 if TYPE_CHECKING:
+    from dlx.sources import Splits
     from dlx.spec import Trial
+    from dlx.stages import PlannedStage
     from dlx.training.program import Program
 
 TIMED_SECONDS = 0.25
@@ -39,8 +42,9 @@ class Cost:
     """Trials that cost the same. ``parameters`` of the spec are those in which they differ from others.
 
     ``memory``: bytes of weights, gradients, optimiser, activations of a batch and resident data.
-    ``epoch_seconds``: steps, evaluations and probes of an epoch. ``compile_seconds`` once per
-    program and worker. ``trial_seconds`` of the longest, at most where it may stop early.
+    ``epoch_seconds``: steps, evaluations and probes of an epoch, and ``step_seconds``, of the last
+    stage. ``compile_seconds`` of all stages, once per program and worker. ``trial_seconds`` of the
+    longest, at most where it may stop early.
     """
 
     settings: Mapping[str, Any]
@@ -126,7 +130,8 @@ def _kind(trial: Trial) -> str:
     model = {key: value for key, value in sections["model"].items() if key not in ("initializer", "initial_weights")}
     optimizer = training["optimizer"]["name"], isinstance(training["optimizer"]["learning_rate"], dict)
     step = optimizer, training["batch_size"], training["precision"], training["loss"]
-    return json.dumps([sections["dataset"], model, step, sections["probes"]], sort_keys=True)
+    stages = [plain(planned.spec) | {"epochs": None} for planned in trial.setting.pipeline]
+    return json.dumps([sections["dataset"], model, step, sections["probes"], stages], sort_keys=True)
 
 
 def _common(alike: Sequence[Decision]) -> dict[str, Any]:
@@ -140,13 +145,63 @@ def _common(alike: Sequence[Decision]) -> dict[str, Any]:
 
 
 def _cost(alike: Sequence[Decision], common: Mapping[str, Any], worker: Worker) -> tuple[Cost, list[float]]:
-    """The cost of trials of one kind, and the seconds of each with the compilation of its program."""
+    """The cost of trials of one kind, and the seconds of each with the compilation of its programs."""
     trial = alike[0].trial
     splits = worker.load(trial.setting.dataset)
+    stages = {planned.name: _stage_cost(trial, planned, splits, worker) for planned in trial.setting.pipeline}
+    last = stages[trial.setting.pipeline[-1].name]
+
+    network = trial.setting.network()
+    widths = sum(math.prod(row.output_shape) for row in network.rows())
+    data = sum(source.nbytes for source in (splits.train, splits.validation, splits.test) if source is not None)
+    memory = last.state + 4 * network.parameters + 2 * 4 * last.batch_size * widths + data
+
+    work = []
+    compiled: set[str] = set()
+    longest = 0.0
+    for decision in alike:
+        pipeline = decision.trial.setting.pipeline
+        begun = decision.origin.epochs if decision.origin else 0
+        # What is gone on from is in its last stage.
+        passed = pipeline[-1:] if begun else pipeline
+        epochs = sum(planned.epochs * stages[planned.name].epoch_seconds for planned in passed)
+        seconds = epochs - begun * last.epoch_seconds + TRIAL_SECONDS
+        longest = max(longest, seconds)
+        for planned in passed:
+            identity = signature(decision.trial, planned)
+            seconds += 0.0 if identity in compiled else stages[planned.name].compile_seconds
+            compiled.add(identity)
+        work.append(seconds)
+    cost = Cost(
+        common,
+        len(alike),
+        network.parameters,
+        network.multiply_adds,
+        memory,
+        last.step_seconds,
+        last.epoch_seconds,
+        sum(stage.compile_seconds for stage in stages.values()),
+        longest,
+    )
+    return cost, work
+
+
+@dataclass(frozen=True)
+class _StageCost:
+    """Of one stage: seconds, and the bytes of all that its program changes."""
+
+    compile_seconds: float
+    step_seconds: float
+    epoch_seconds: float
+    state: int
+    batch_size: int
+
+
+def _stage_cost(trial: Trial, planned: PlannedStage, splits: Splits, worker: Worker) -> _StageCost:
     made: list[Program] = []
-    compile_seconds = _timed(lambda: made.append(prepare(trial, splits, worker)))
+    compile_seconds = _timed(lambda: made.append(prepare(trial, splits, worker, planned)))
     program = made[0]
-    first_seconds, step_seconds = _time_steps(program, trial.seed.order)
+    first_seconds, step_seconds = _time_steps(program, planned.name, trial.seed.order)
     probes = [probe for probe in trial.setting.probes.values() if probe.every.unit == "epochs"]
 
     def look() -> None:
@@ -162,41 +217,18 @@ def _cost(alike: Sequence[Decision], common: Mapping[str, Any], worker: Worker) 
     look_seconds = _timed(look)
     measure_seconds = sum(_timed(partial(program.measure, probe)) / probe.every.amount for probe in probes)
     compile_seconds += max(0.0, first_seconds + first_look + first_measure - look_seconds - step_seconds)
-    epoch_seconds = program.steps * step_seconds + look_seconds + measure_seconds
-
-    network = trial.setting.network()
-    state = sum(array.nbytes for array in program.snapshot().values())
-    widths = sum(math.prod(row.output_shape) for row in network.rows())
-    data = sum(source.nbytes for source in (splits.train, splits.validation, splits.test) if source is not None)
-    memory = state + 4 * network.parameters + 2 * 4 * program.batch_size * widths + data
-
-    work = []
-    compiled: set[str] = set()
-    longest = 0.0
-    for decision in alike:
-        begun = decision.origin.epochs if decision.origin else 0
-        seconds = (decision.trial.setting.training.epochs - begun) * epoch_seconds + TRIAL_SECONDS
-        longest = max(longest, seconds)
-        identity = signature(decision.trial)
-        work.append(seconds + (0.0 if identity in compiled else compile_seconds))
-        compiled.add(identity)
-    cost = Cost(
-        common,
-        len(alike),
-        network.parameters,
-        network.multiply_adds,
-        memory,
-        step_seconds,
-        epoch_seconds,
+    return _StageCost(
         compile_seconds,
-        longest,
+        step_seconds,
+        program.steps * step_seconds + look_seconds + measure_seconds,
+        sum(array.nbytes for array in program.snapshot().values()),
+        program.batch_size,
     )
-    return cost, work
 
 
-def _time_steps(program: Program, seed: int) -> tuple[float, float]:
+def _time_steps(program: Program, stage: str, seed: int) -> tuple[float, float]:
     """Seconds of the first step, which compiles, and of one that follows."""
-    program.begin_epoch(epoch_order(seed, STAGE, 1, program.examples), 0)
+    program.begin_epoch(epoch_order(seed, stage, 1, program.examples), 0)
     first = _timed(lambda: program.run(0, 1))
     at, count, best = 1, 1, math.inf
     while at < program.steps:

@@ -27,7 +27,7 @@ from dlx.records.status import Listing, State, Status
 from dlx.records.tables import Table
 from dlx.records.trial_directory import TrialDirectory
 from dlx.spec import resolved
-from dlx.trial import NOT_BEGUN
+from dlx.verdict import NOT_BEGUN
 from dlx.work import Train
 from dlx.worker import Runtime
 

@@ -244,12 +244,11 @@ class Trained:
     @cached_property
     def _program(self) -> Program:
         """The compiled program that the trial was evaluated by."""
-        from dlx.stages import supervised
-
-        splits = self.splits
-        batch_size = self.trial.setting.training.batch_size
-        rows = min(len(splits.train), len(splits.train) if batch_size == "full" else batch_size)
-        program = self.worker.engine.compile(supervised.build(self.trial.setting, splits), rows, watch=False)
+        splits, setting = self.splits, self.trial.setting
+        planned = setting.pipeline[-1]
+        rows = min(len(splits.train), len(splits.train) if planned.batch_size == "full" else planned.batch_size)
+        stage = planned.spec.build(setting, splits, planned)
+        program = self.worker.engine.compile(stage, rows, watch=False)
         program.attach(splits)
         program.set_weights(dict(self._weights))
         return program

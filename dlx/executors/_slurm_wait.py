@@ -14,7 +14,7 @@ from dlx.executors._stream import End, Reader
 from dlx.executors._unit import fail, tell
 from dlx.interruption import INTERRUPTED, TERMINATED, Stop
 from dlx.records.status import Status
-from dlx.trial import NOT_BEGUN
+from dlx.verdict import NOT_BEGUN
 
 _TICK = 0.2
 _SLOW_TICK = 1.0

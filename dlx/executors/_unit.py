@@ -11,7 +11,7 @@ from dlx.interruption import Stop
 from dlx.progress import Reporter
 from dlx.records.ownership import Held, TakenOver
 from dlx.records.status import Status
-from dlx.trial import OUT_OF_MEMORY
+from dlx.verdict import OUT_OF_MEMORY
 
 
 def carry_out(unit: Unit, work: Work, stop: Stop, observe: Observer, token: str | None = None) -> Finished:

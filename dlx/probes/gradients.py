@@ -96,6 +96,8 @@ class Spec(ProbeSpec):
             measured["train"] = moment.gradient_norms, moment.moves
         rows = []
         for layer in moment.layers:
+            if not layer.parameters:
+                continue  # frozen
             together = ("all", [index for _, index in layer.parameters])
             parts = [(parameter, [index]) for parameter, index in layer.parameters]
             for source, (norms, moves) in measured.items():

@@ -60,7 +60,7 @@ USUAL = {
 }
 """The values of those axes where nobody says which: enough to see what the axis does, few enough for a lecture."""
 
-SWEPT = ("dataset", "model", "training")
+SWEPT = ("dataset", "model", "training", "stages")
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,8 @@ def axis_path(name: str, place: Place) -> Path:
     path = parse_path(text, place)
     if path[0] not in SWEPT:
         hint = nearest(name, SHORT) if len(path) == 1 else nearest(path[0], SWEPT)
-        raise SpecError(
-            [place.problem(f"unknown axis {show(name)}: paths begin with dataset, model or training ({hint})")]
-        )
+        begin = f"{', '.join(SWEPT[:-1])} or {SWEPT[-1]}"
+        raise SpecError([place.problem(f"unknown axis {show(name)}: paths begin with {begin} ({hint})")])
     if path == ("model", "name") or (len(path) == 2 and path[1] == "name"):
         return path[:1]
     return path[:-1] if len(path) > 1 and path[-1] == "name" else path

@@ -1,9 +1,9 @@
 """A trial's id: what determines what is trained, as canonical JSON, hashed.
 
 The JSON has sorted keys, no spaces and shortest floats. It holds dataset (with its
-digest), model, training and seed, each without the fields at their defaults, each member
-with its name and revision; not the name, description, probes, records or checkpoints,
-which change nothing that is trained.
+digest), model, training, stages where the spec lists them, and seed, each without the
+fields at their defaults, each member with its name and revision; not the name,
+description, probes, records or checkpoints, which change nothing that is trained.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Fingerprint:
     """The ids of one setting's trials, its own part written once."""
 
     def __init__(self, setting: Setting) -> None:
-        parts = {name: _json(part) for name, part in _of_setting(setting).items()}
-        self._head = f'{{"dataset":{parts["dataset"]},"model":{parts["model"]},"seed":'
-        self._tail = f',"training":{parts["training"]}}}'
+        parts = {name: f'"{name}":{_json(part)}' for name, part in sorted(_of_setting(setting).items())}
+        self._head = "{" + ",".join(part for name, part in parts.items() if name < "seed") + ',"seed":'
+        self._tail = "".join(f",{part}" for name, part in parts.items() if name > "seed") + "}"
 
     def trial_id(self, seed: Seed) -> str:
         """The id with a seed."""
@@ -54,7 +54,8 @@ def _of_setting(setting: Setting) -> dict[str, Any]:
     if setting.model.output_activation == setting.loss.activation(None, task):
         model.pop("output_activation", None)
     dataset = {**canonical(setting.dataset), "digest": setting.dataset.digest()}
-    return {"dataset": dataset, "model": model, "training": training}
+    stages = {"stages": canonical(setting.stages)} if setting.stages else {}
+    return {"dataset": dataset, "model": model, "training": training, **stages}
 
 
 def _json(value: Any) -> str:

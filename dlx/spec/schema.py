@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from dlx import datasets, losses, models, optimizers, probes
+from dlx import datasets, losses, models, optimizers, probes, stages
 from dlx.datasets import DatasetSpec
 from dlx.every import Every
 from dlx.fields import Count, Fields, NonNegative, Positive
 from dlx.losses import Loss, LossName
 from dlx.members import OneOf
-from dlx.models import ModelSpec
+from dlx.models import ListOf, ModelSpec
 from dlx.optimizers import OptimizerSpec
 from dlx.probes import ProbeSpec
+from dlx.stages import PlannedStage, StageSpec
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -33,10 +35,12 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 DEFAULT_DATASET = "digits"
 DEFAULT_PROBES = ("activations", "gradients")
+DEFAULT_STAGE = "supervised"
 
 Dataset = Annotated[DatasetSpec, OneOf(datasets.registry, DEFAULT_DATASET)]
 Model = Annotated[ModelSpec, OneOf(models.registry)]
 Optimizer = Annotated[OptimizerSpec, OneOf(optimizers.registry, "adam")]
+Stages = ListOf[Annotated[StageSpec, OneOf(stages.registry, DEFAULT_STAGE)]]
 
 
 class EarlyStopping(Fields):
@@ -168,6 +172,11 @@ class Spec(Fields):
     )
     model: Model = Field(description="what learns: the name of a model, or its settings")
     training: Training = Field(default_factory=Training, description="how it is trained")
+    stages: Stages | None = Field(
+        default=None,
+        min_length=1,
+        description="what it is trained in, one after the other; each begins with the weights of those before",
+    )
     probes: Annotated[Mapping[str, ProbeSpec | None] | None, ProbesByName()] = Field(
         default_factory=dict,
         description=f"settings of probes by name; {' and '.join(DEFAULT_PROBES)} are on unless null, others when named",
@@ -194,6 +203,25 @@ class Setting:
     training: Training
     probes: Mapping[str, ProbeSpec]
     records: Records
+    stages: tuple[StageSpec, ...] = ()
+    """As the spec lists them; empty: training with labels alone."""
+
+    @cached_property
+    def pipeline(self) -> tuple[PlannedStage, ...]:
+        """The stages one after the other, each with its name and all settings."""
+        training = self.training
+        specs = self.stages or (stages.registry.get(DEFAULT_STAGE)(name=DEFAULT_STAGE),)
+        return tuple(
+            PlannedStage(
+                spec.stage or spec.usual_name(self, position),
+                spec,
+                training.epochs if spec.epochs is None else spec.epochs,
+                spec.optimizer or training.optimizer,
+                spec.batch_size or training.batch_size,
+                training.early_stopping if spec.epochs is None else None,
+            )
+            for position, spec in enumerate(specs)
+        )
 
     @property
     def loss(self) -> Loss:

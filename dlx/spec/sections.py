@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from dlx import losses, probes
+from dlx import losses, probes, stages
 from dlx.errors import FieldError, PathKey, Problem, nearest
 from dlx.members import OneOf
 from dlx.probes import ProbeSpec
@@ -15,9 +15,10 @@ from dlx.spec import schema
 from dlx.spec.document import Node, Place
 from dlx.spec.problems import Alternative, Path, alternatives, show, translate
 from dlx.spec.schema import Records, Setting, Training
+from dlx.stages import StageSpec
 
-SectionName = Literal["dataset", "model", "training", "probes", "records"]
-SECTIONS: tuple[SectionName, ...] = ("dataset", "model", "training", "probes", "records")
+SectionName = Literal["dataset", "model", "training", "probes", "records", "stages"]
+SECTIONS: tuple[SectionName, ...] = ("dataset", "model", "training", "probes", "records", "stages")
 
 Checked = tuple[Any, list[Problem]]
 """A section's value (None if it could not be made) and what is wrong."""
@@ -28,6 +29,8 @@ def check_section(name: SectionName, node: Node | None, top: Place) -> Checked:
     given = node if node is not None and node.content is not None else None
     if name == "probes":
         return ({}, []) if node is not None and given is None else _check_probes(given)
+    if name == "stages":
+        return _check_stages(given)
     field = alternatives(schema.Spec.model_fields[name].annotation, schema.Spec.model_fields[name].metadata)
     return _validated(field, given, _DEFAULTS[name], given or Node(None, (node or Node(None, top)).place), (name,))
 
@@ -78,12 +81,29 @@ def _check_probes(node: Node | None) -> Checked:
     return (None if problems else found), problems
 
 
+def _check_stages(node: Node | None) -> Checked:
+    if node is None:
+        return (), []
+    if not isinstance(node.content, tuple) or not node.content:
+        message = f"must be a list of stages, one after the other, not {show(node.value)}"
+        return None, [node.place.problem(message, ("stages",))]
+    field = alternatives(StageSpec, [OneOf(stages.registry, schema.DEFAULT_STAGE)])
+    checked = [_validated(field, item, {}, item, ("stages", at)) for at, item in enumerate(node.content)]
+    problems = [problem for _, wrong in checked for problem in wrong]
+    return (None if problems else tuple(value for value, _ in checked)), problems
+
+
 Complaint = tuple[tuple[PathKey, ...], str]
 """A path from the top of the spec, and what is wrong there."""
 
 
 def complete(
-    dataset: Any, model: Any, training: Training, probing: Mapping[str, ProbeSpec], records: Records
+    dataset: Any,
+    model: Any,
+    training: Training,
+    probing: Mapping[str, ProbeSpec],
+    records: Records,
+    staged: tuple[StageSpec, ...],
 ) -> tuple[Setting | None, list[Complaint]]:
     """A setting from its sections, with what they ask of one another checked and written in."""
     complaints: list[Complaint] = []
@@ -109,14 +129,40 @@ def complete(
     if complaints:
         return None, complaints
     training = training.model_copy(update={"loss": loss.name})
-    return Setting(dataset, model.model_copy(update={"output_activation": activation}), training, probing, records), []
+    model = model.model_copy(update={"output_activation": activation})
+    setting = Setting(dataset, model, training, probing, records, staged)
+    complaints += _stages(setting, sizes)
+    return (None if complaints else setting), complaints
+
+
+def _stages(setting: Setting, sizes: Mapping[str, int]) -> list[Complaint]:
+    """What the stages ask of model and data, and of one another."""
+    complaints: list[Complaint] = []
+    for position, spec in enumerate(setting.stages):
+        try:
+            spec.check(setting)
+        except FieldError as error:
+            complaints.append((("stages", position, *error.path), error.message))
+        if isinstance(spec.batch_size, int) and spec.batch_size > sizes["train"]:
+            complaints.append((("stages", position, "batch_size"), _too_large(spec.batch_size, sizes["train"])))
+    if complaints:
+        return complaints
+    names = [planned.name for planned in setting.pipeline]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            message = f"two stages are called {name}: give one of them another name with `stage`"
+            complaints.append((("stages", position), message))
+    return complaints
+
+
+def _too_large(batch_size: int, examples: int) -> str:
+    return f"{batch_size} is more than the {examples} training examples (full takes them all)"
 
 
 def _training(training: Training, info: Any, sizes: Mapping[str, int]) -> list[Complaint]:
     complaints: list[Complaint] = []
     if isinstance(training.batch_size, int) and training.batch_size > sizes["train"]:
-        message = f"{training.batch_size} is more than the {sizes['train']} training examples (full takes them all)"
-        complaints.append((("batch_size",), message))
+        complaints.append((("batch_size",), _too_large(training.batch_size, sizes["train"])))
     stopping = training.early_stopping
     if stopping is not None:
         if not sizes["validation"]:

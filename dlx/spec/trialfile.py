@@ -17,8 +17,11 @@ from dlx.spec.identity import trial_id
 from dlx.spec.problems import Findings
 from dlx.spec.scalars import write
 from dlx.spec.schema import DEFAULT_PROBES, Setting
-from dlx.spec.sections import SECTIONS, check_section, complete
+from dlx.spec.sections import SECTIONS, SectionName, check_section, complete
 from dlx.spec.seeds import Seed, seeds_of
+
+OPTIONAL = ("stages",)
+"""Sections that are written where they say something: other trials' files stay as they are."""
 
 _ABOUT = ("trial", "experiment", "seed", "digests", "revisions")
 
@@ -46,8 +49,12 @@ def resolved(trial: Trial, experiment: str = "") -> str:
 
 def settings(setting: Setting) -> dict[str, Any]:
     """The sections of a setting as plain values, every field written out."""
-    values: dict[str, Any] = {name: plain(getattr(setting, name)) for name in SECTIONS}
+    values: dict[str, Any] = {name: plain(getattr(setting, name)) for name in SECTIONS if _is_written(setting, name)}
     return {**values, "probes": {name: _without_name(probe) for name, probe in values["probes"].items()}}
+
+
+def _is_written(setting: Setting, name: SectionName) -> bool:
+    return name not in OPTIONAL or bool(getattr(setting, name))
 
 
 def load_trial(path: str | PathLike[str]) -> Trial:
@@ -62,7 +69,7 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     ]
     if not isinstance(root.content, Mapping):
         raise SpecError([root.place.problem("not a trial.yaml")])
-    absent = [key for key in (*_ABOUT, *SECTIONS) if root.child(key) is None]
+    absent = [key for key in (*_ABOUT, *SECTIONS) if root.child(key) is None and key not in OPTIONAL]
     if absent:
         raise SpecError([root.place.problem(f"not a trial.yaml: {', '.join(absent)} missing")])
     digests = root.value["digests"]

@@ -1,8 +1,9 @@
-"""Stages: what one step of training does, in Keras ops, on every engine.
+"""Stages: an open set. What one step of training does, in Keras ops, on every engine.
 
 A stage owns Keras variables, in groups that each have their own optimiser, and says what
 one step makes of them. It never loops, never records and never touches a backend: the
-engine does (:mod:`dlx.training`), and hands it the only way to a gradient.
+engine does (:mod:`dlx.training`), and hands it the only way to a gradient. A member is a
+module with a class ``Spec`` (:class:`StageSpec`) that builds a :class:`Stage`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol
+
+from pydantic import Field
+
+from dlx import optimizers
+from dlx.fields import Count, MemberFields, Positive
+from dlx.members import OneOf
+from dlx.optimizers import OptimizerSpec
+from dlx.registry import OpenSet
 
 if TYPE_CHECKING:
-    from dlx.metrics import Metrics
+    import numpy as np
+
+    from dlx.sources import Splits
+    from dlx.spec import Setting
 
 Tensor = Any
 Variable = Any
@@ -61,14 +73,25 @@ class StepResult(NamedTuple):
     sums: dict[str, Tensor]
 
 
+class StageMetrics(Protocol):
+    """What a stage's sums become on the host."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column endings after ``train_`` and its like, in table order."""
+
+    def finish(self, sums: Mapping[str, Any], count: int, variation: np.ndarray | None = None) -> dict[str, float]:
+        """The columns from sums over ``count`` examples; ``variation``: Σ(y − ȳ)² per target, where there are any."""
+
+
 class Stage(ABC):
     """One training phase: its variables and its step.
 
     ``name`` as in the tables; ``groups`` by name, in the order in which they are saved;
     ``state``: variables that a step replaces without an optimiser (moving statistics,
-    the state of random generators); ``model``: the network that is recorded; ``limits``: those
-    of each layer's nonlinearity by Keras name, where it is bounded; ``metrics``: the columns
-    that come of its sums.
+    the state of random generators), and those that it only reads: layers that are frozen;
+    ``model``: the network that is recorded; ``limits``: those of each layer's nonlinearity by
+    Keras name, where it is bounded; ``metrics``: the columns that come of its sums.
     """
 
     name: str
@@ -76,7 +99,13 @@ class Stage(ABC):
     state: list[Variable]
     model: Any
     limits: Mapping[str, tuple[float, float]]
-    metrics: Metrics
+    metrics: StageMetrics
+    unnumbered: frozenset[str] = frozenset()
+    """Layers of ``model`` that are none of the final network's: their rows have no number."""
+
+    def handed_on(self) -> list[Variable]:
+        """The variables whose values later stages begin with, if they have them."""
+        return list(self.model.weights)
 
     @abstractmethod
     def sum_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -103,3 +132,60 @@ class Stage(ABC):
     @abstractmethod
     def activations(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
         """What comes out of each layer with a kernel, after its nonlinearity, by Keras name."""
+
+
+Optimizer = Annotated[OptimizerSpec, OneOf(optimizers.registry, "adam")]
+
+
+class StageSpec(MemberFields):
+    """The contract of a stage's settings: its name in the tables, how long, how it is trained, and its build.
+
+    What is null here is as ``training`` says.
+    """
+
+    supervised: ClassVar[bool] = False
+    """Whether it learns from labels."""
+
+    stage: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9_]{0,39}$", description="its name in the tables; null: the usual one"
+    )
+    epochs: Count | None = Field(
+        default=None, description="passes over the training part; null: training's, with its early stopping"
+    )
+    optimizer: Optimizer | None = Field(default=None, description="null: training's")
+    batch_size: Positive | Literal["full"] | None = Field(
+        default=None, description="examples per step; null: training's"
+    )
+
+    @abstractmethod
+    def usual_name(self, setting: Setting, position: int) -> str:
+        """The stage's name where the spec gives none; ``position`` in the trial's list of stages, from 0."""
+
+    @abstractmethod
+    def build(self, setting: Setting, splits: Splits, planned: PlannedStage) -> Stage:
+        """The stage with Keras objects of its own, under the settings of ``planned``."""
+
+    def check(self, setting: Setting) -> None:
+        """Raises :class:`~dlx.errors.FieldError` where its settings suit neither model nor data."""
+
+    def columns(self, setting: Setting) -> tuple[str, ...]:
+        """Columns of ``metrics.csv`` that it needs besides those of training with labels."""
+        return ()
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage of a trial with everything written in that its spec leaves to ``training``.
+
+    ``early_stopping``: training's rule, where the stage has its number of epochs from there.
+    """
+
+    name: str
+    spec: StageSpec
+    epochs: int
+    optimizer: OptimizerSpec
+    batch_size: int | Literal["full"]
+    early_stopping: Any = None
+
+
+registry: OpenSet[StageSpec] = OpenSet("stage", "dlx.stages", StageSpec)

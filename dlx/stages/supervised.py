@@ -3,21 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import Field
+
+from dlx.errors import FieldError, nearest
 from dlx.losses import Loss
 from dlx.metrics import Metrics
-from dlx.stages import Batch, Group, Stage, StepResult, Tensor, ValueAndGrad, Values, Variable
+from dlx.models import ListOf
+from dlx.stages import (
+    Batch,
+    Group,
+    PlannedStage,
+    Stage,
+    StageSpec,
+    StepResult,
+    Tensor,
+    ValueAndGrad,
+    Values,
+    Variable,
+)
 
 if TYPE_CHECKING:
     from dlx.sources import Splits
     from dlx.spec import Setting
 
 
-def build(setting: Setting, splits: Splits) -> Supervised:
+class Spec(StageSpec):
+    """Gradient descent on the loss of the answers, over all layers or some of them."""
+
+    summary: ClassVar[str] = "training with labels, of all layers or of some"
+    source: ClassVar[str] = "Rumelhart, Hinton, Williams 1986, Learning representations by back-propagating errors"
+    supervised: ClassVar[bool] = True
+
+    name: Literal["supervised"] = "supervised"
+    layers: ListOf[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="names of the layers that are trained, the others being frozen; null: all",
+    )
+
+    def usual_name(self, setting: Setting, position: int) -> str:
+        last = setting.network().kernel_layers()[-1:]
+        if self.layers is not None and list(self.layers) == [node.layer.name for node in last if node.layer]:
+            return "output"
+        return "finetune" if position else "train"
+
+    def check(self, setting: Setting) -> None:
+        names = [row.name for row in setting.network().rows() if row.parameters]
+        for position, layer in enumerate(self.layers or ()):
+            if layer not in names:
+                message = f"the network has no layer {layer!r} with weights ({nearest(layer, names)})"
+                raise FieldError(message, ("layers", position))
+
+    def build(self, setting: Setting, splits: Splits, planned: PlannedStage) -> Supervised:
+        return build(setting, splits, planned, self.layers)
+
+
+def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Sequence[str] | None = None) -> Supervised:
     """The stage that a trial's setting asks for: its model, loss and optimiser as Keras objects.
 
-    The model is built in the setting's precision; what follows its logits is float32.
+    The model is built in the setting's precision; what follows its logits is float32. Layers
+    that are not in ``layers`` (None: all are) keep their weights and their moving statistics.
     """
     import keras
 
@@ -33,7 +80,10 @@ def build(setting: Setting, splits: Splits) -> Supervised:
         model = setting.model.build(info.input_shape, outputs)
     finally:
         keras.config.set_dtype_policy(before)
-    optimizer = training.optimizer.build()
+    if layers is not None:
+        for layer in model.layers:
+            layer.trainable = layer.name in layers
+    optimizer = planned.optimizer.build()
     if training.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     watched = nonlinearities(model)
@@ -47,6 +97,7 @@ def build(setting: Setting, splits: Splits) -> Supervised:
         activation,
         Metrics(info.task, outputs, activation),
         optimizer,
+        name=planned.name,
         l1=training.l1,
         l2=training.l2,
         class_weights=_class_weights(training.class_weights, splits),
@@ -77,6 +128,8 @@ class Supervised(Stage):
     of an example by the weight of its class, the mean still being over examples.
     ``nonlinearities``: the model's tensor behind each layer with a kernel, by Keras name.
     """
+
+    metrics: Metrics
 
     def __init__(
         self,

@@ -39,13 +39,23 @@ class Engine(ABC):
         """The kind of device, on which a trial's bytes depend: ``cpu``, or the name of the GPU."""
 
     def program(
-        self, signature: str, build: Callable[[], Stage], splits: Splits, batch_size: int, *, watch: bool
+        self,
+        signature: str,
+        build: Callable[[], Stage],
+        splits: Splits,
+        batch_size: int,
+        *,
+        watch: bool,
+        keep: int = 1,
     ) -> Program:
-        """The program of a stage on these data, compiled or taken from an earlier trial with the same signature."""
+        """The program of a stage on these data, compiled or taken from an earlier trial with the same signature.
+
+        ``keep``: stages of the trial, whose programs the next seed needs again.
+        """
         signature = f"{signature}/{batch_size}/{watch}/{len(splits.train)}"
         if signature not in self._programs:
             # The seeds of a setting share one; keeping all of a long sweep would fill the memory.
-            while len(self._programs) >= KEPT_PROGRAMS:
+            while len(self._programs) >= max(KEPT_PROGRAMS, keep):
                 self._programs.pop(next(iter(self._programs)))
             self._programs[signature] = self.compile(build(), batch_size, watch=watch)
         program = self._programs[signature]

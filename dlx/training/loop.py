@@ -22,8 +22,8 @@ from dlx.training.early_stopping import Patience
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlx.metrics import Metrics
     from dlx.spec import EarlyStopping
+    from dlx.stages import StageMetrics
     from dlx.training.program import Arrays, EpochNumbers, Program
 
 CHUNK_SECONDS = 0.4
@@ -68,7 +68,7 @@ class Plan:
     epochs: int
     probes: tuple[ProbeSpec, ...]
     layers: tuple[LayerParameters, ...]
-    metrics: Metrics
+    metrics: StageMetrics
     variations: Mapping[str, np.ndarray | None]
     early_stopping: EarlyStopping | None = None
 

@@ -310,6 +310,10 @@ class Program(ABC):
         """The recorded network's weights by path."""
         return {variable.path: to_host(variable) for variable in self.stage.model.weights}
 
+    def handed_on(self) -> Arrays:
+        """What the stage leaves for later ones, by path."""
+        return {variable.path: to_host(variable) for variable in self.stage.handed_on()}
+
     def set_weights(self, arrays: Arrays) -> None:
         """Put weights back (best epoch); optimisers are left alone."""
         for variable in self.stage.model.weights:

@@ -121,14 +121,15 @@ class TensorFlowProgram(Program):
             else:
                 taken, wanted = (tf.gather(array, tf.slice(order, [first], [rows])) for array in (inputs, targets))
             batch = Batch(scaled(taken, *scaling), wanted)
-            values = self._values()
-            result, added = self._step(values, self._state(), batch, words, first_step + step)
+            values, state = self._values(), self._state()
+            result, added = self._step(values, state, batch, words, first_step + step)
             scale = self._loss_scale()
             for name, group in self.stage.groups.items():
                 gradients = self._with_penalties(group, values[name], result.updates[name], scale)
                 group.optimizer.apply(gradients, group.variables)
-            for variable, value in zip(self.stage.state, result.state, strict=True):
-                variable.assign(value)
+            for variable, before, value in zip(self.stage.state, state, result.state, strict=True):
+                if value is not before:  # frozen layers are read only
+                    variable.assign(value)
             return step + 1, accumulate(accumulated, added)
 
         _, done = tf.while_loop(lambda step, _: step < hi, body, (lo, list(accumulated)), parallel_iterations=1)

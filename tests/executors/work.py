@@ -22,7 +22,7 @@ from dlx.interruption import Interrupted, Stop
 from dlx.records.status import Listing
 from dlx.records.tables import Table
 from dlx.records.trial_directory import Settled, TrialDirectory
-from dlx.trial import OUT_OF_MEMORY
+from dlx.verdict import OUT_OF_MEMORY
 
 TABLE = Table("metrics", ("stage", "epoch", "train_loss"))
 FINGERPRINT = "process.json"

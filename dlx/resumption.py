@@ -1,0 +1,113 @@
+"""Where a trial stands: its stage, how far that has come, and what the stages before it have left.
+
+All of it goes into a checkpoint and comes out again, so that a trial goes on in the middle
+of any of its stages, to the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dlx.errors import TrialError
+from dlx.records import environment
+from dlx.records.trial_directory import Attempt, TrialDirectory
+from dlx.training.loop import Loop, Progress
+
+if TYPE_CHECKING:
+    from dlx.records.checkpoints import Checkpoint
+    from dlx.spec import Setting
+    from dlx.stages import PlannedStage
+    from dlx.training.program import Arrays, Program
+    from dlx.worker import Worker
+
+HANDED, BEST = "handed/", "best/"
+
+
+class NotContinued(TrialError):
+    """Going on under other conditions would give other numbers than training undisturbed."""
+
+
+def continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -> Checkpoint | None:
+    """The newest whole checkpoint, provided that it was written under the conditions of today."""
+    today = environment.gather(
+        spec=directory.spec.read_text("utf-8"),
+        engine=worker.engine.name,
+        device={"kind": worker.engine.device()},
+        threads=worker.engine.threads,
+    )
+    checkpoint = attempt.checkpoints.load_latest(attempt.note)
+    changes = directory.differences(today) if checkpoint else []
+    origin = directory.origin()
+    if changes and origin:
+        attempt.note(f"not continued from {origin}, since {'; '.join(changes)}: trained from the beginning")
+        attempt.disown()
+        checkpoint = None
+    elif changes:
+        raise NotContinued(f"not continued, since {'; '.join(changes)}", hint="--restart discards what there is")
+    if checkpoint is None or origin:
+        attempt.write_environment(today)
+    if checkpoint and origin:
+        attempt.log(f"begun with what trial {origin} recorded")
+    return checkpoint
+
+
+class Standing:
+    """The stage that a trial is in, and what earlier ones handed on, by variable path.
+
+    ``loop`` is that of the stage under way. Without a checkpoint the trial stands before its
+    first stage.
+    """
+
+    loop: Loop
+
+    def __init__(self, setting: Setting, checkpoint: Checkpoint | None) -> None:
+        self._pipeline = setting.pipeline
+        self._arrays: Arrays = dict(checkpoint.arrays) if checkpoint else {}
+        self._kept: dict[str, Any] = Attempt.state_of(checkpoint) if checkpoint else {}
+        self._at = 0
+        if checkpoint:
+            self._at = [planned.name for planned in self._pipeline].index(self._kept["stage"])
+        self.handed = _below(HANDED, self._arrays)
+
+    @property
+    def resumed(self) -> str | None:
+        """What a person is told of a trial that goes on."""
+        if not self._kept:
+            return None
+        stage = f"{self._kept['stage']} " if len(self._pipeline) > 1 else ""
+        progress = self._kept["progress"]
+        return f"{stage}epoch {progress['epoch']}, step {progress['step']}"
+
+    @property
+    def stages(self) -> Iterator[PlannedStage]:
+        """The stage under way and those after it."""
+        while self._at < len(self._pipeline):
+            yield self._pipeline[self._at]
+            self._at += 1
+
+    def begin(self, program: Program) -> tuple[Progress, Arrays | None]:
+        """Put a stage's program where the checkpoint left it, once; gives its progress and best weights."""
+        self._program = program
+        arrays, kept = self._arrays, self._kept
+        self._arrays, self._kept = {}, {}
+        if not kept:
+            return Progress(), None
+        program.restore(arrays)
+        return Progress.of(kept["progress"]), _below(BEST, arrays) or None
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """What a checkpoint keeps."""
+        handed = {f"{HANDED}{name}": value for name, value in self.handed.items()}
+        best = {f"{BEST}{name}": value for name, value in (self.loop.best or {}).items()}
+        stage = self._pipeline[self._at].name
+        return self._program.snapshot() | best | handed, {"stage": stage, "progress": self.loop.progress.state()}
+
+    def end(self) -> None:
+        """A stage is over: what it leaves is what the next one begins with."""
+        if self._at + 1 < len(self._pipeline):
+            self.handed |= self._program.handed_on()
+
+
+def _below(prefix: str, arrays: Arrays) -> Arrays:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
