@@ -28,11 +28,11 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from dlx.errors import PathKey, SpecError, dotted, nearest
+from dlx.scalars import MAX_INTEGER
 from dlx.spec.document import Node, Place, node_of, parse_value
 from dlx.spec.overrides import Assignment, Path, assign, parse_path
 from dlx.spec.problems import Findings, show
 from dlx.spec.ranges import Spread, is_range, parse_range, parse_spread
-from dlx.spec.scalars import MAX_INTEGER
 
 SHORT = {
     "depth": "model.depth",

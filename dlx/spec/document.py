@@ -19,7 +19,7 @@ import yaml
 from yaml import events
 
 from dlx.errors import PathKey, Problem, SpecError
-from dlx.spec.scalars import Scalar, scalar
+from dlx.scalars import Scalar, scalar
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlx.errors import SpecError, dotted
+from dlx.scalars import inline
 from dlx.spec.axes import Group
 from dlx.spec.document import Node
 from dlx.spec.identity import Fingerprint
 from dlx.spec.overrides import Assignment, apply, in_order
 from dlx.spec.problems import Findings
-from dlx.spec.scalars import inline
 from dlx.spec.schema import Setting
 from dlx.spec.sections import SECTIONS, SectionName, check_section, complete
 from dlx.spec.seeds import Seed, Seeds

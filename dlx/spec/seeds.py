@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dlx.errors import PathKey, SpecError, nearest
+from dlx.scalars import MAX_INTEGER
 from dlx.spec.document import Node
 from dlx.spec.ranges import parse_range
-from dlx.spec.scalars import MAX_INTEGER
 
 
 @dataclass(frozen=True, order=True)

@@ -10,12 +10,12 @@ from dlx import plugins
 from dlx.errors import SpecError
 from dlx.fields import MemberFields
 from dlx.members import plain
+from dlx.scalars import write
 from dlx.spec import document
 from dlx.spec.document import Node
 from dlx.spec.expand import Trial
 from dlx.spec.identity import trial_id
 from dlx.spec.problems import Findings
-from dlx.spec.scalars import write
 from dlx.spec.schema import DEFAULT_PROBES, Setting
 from dlx.spec.sections import SECTIONS, SectionName, check_section, complete
 from dlx.spec.seeds import Seed, seeds_of

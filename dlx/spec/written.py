@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dlx.scalars import inline, write
 from dlx.spec.axes import Axis, Group
 from dlx.spec.document import Node
 from dlx.spec.overrides import Assignment, Path, apply
 from dlx.spec.ranges import Spread
-from dlx.spec.scalars import inline, write
 from dlx.spec.schema import Spec
 from dlx.spec.seeds import Seeds
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlx.errors import SpecError
+from dlx.scalars import scalar, write
 from dlx.spec import document
 from dlx.spec.document import parse, read
-from dlx.spec.scalars import scalar, write
 
 
 def refusal(text: str) -> str:

@@ -93,7 +93,7 @@ PATHS = st.sampled_from(PATH_NAMES.split())
 @settings(max_examples=500, deadline=2000)
 @given(st.lists(st.tuples(PATHS, VALUES), min_size=1, max_size=3))
 def test_any_value_anywhere(assignments: list[tuple[str, object]]) -> None:
-    from dlx.spec.scalars import inline
+    from dlx.scalars import inline
 
     sets = [f"{path}={inline(value)}" for path, value in assignments]
     assert isinstance(outcome(load_text, GOOD, sets), Experiment | SpecError)
@@ -102,7 +102,7 @@ def test_any_value_anywhere(assignments: list[tuple[str, object]]) -> None:
 @settings(max_examples=200, deadline=2000)
 @given(st.dictionaries(PATHS | st.sampled_from(["zip", "random", "depth"]), VALUES, min_size=1, max_size=3))
 def test_any_sweep(sweep: dict[str, object]) -> None:
-    from dlx.spec.scalars import write
+    from dlx.scalars import write
 
     text = write({"model": "mlp", "sweep": sweep})
     assert isinstance(outcome(load_text, text, cap=100), Experiment | SpecError)

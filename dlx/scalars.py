@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,6 +69,91 @@ def _lines(value: Any, indent: str) -> Iterator[str]:
             yield from _lines(item, indent + "  ")
         else:
             yield f"{indent}{inline(key)}: {inline(item)}"
+
+
+_LINE = re.compile(r'( *)("(?:[^"\\]|\\.)*"|[^\s":][^":]*):(?: (.*))?')
+_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^\s\[\]{},:"][^\[\]{},:"]*|[\[\]{},:])')
+_ESCAPE = re.compile(r'\\(?:U([0-9A-F]{8})|(["\\]))')
+
+
+def read(text: str) -> dict[str, Any]:
+    """The mapping that :func:`write` was given, in a tenth of the time that YAML in general takes.
+
+    Raises :class:`ValueError` for text that is not of that form.
+    """
+    levels: list[dict[str, Any]] = [{}]
+    for line in text.removesuffix("\n").split("\n"):
+        found = _LINE.fullmatch(line)
+        if found is None or len(found[1]) % 2 or len(found[1]) // 2 >= len(levels):
+            raise ValueError(f"not as dlx writes it: {line[:80]!r}")
+        del levels[len(found[1]) // 2 + 1 :]
+        name = str(_one(found[2]))
+        if name in levels[-1]:
+            raise ValueError(f"{name!r} is there twice")
+        if found[3] is None:
+            opened: dict[str, Any] = {}
+            levels[-1][name] = opened
+            levels.append(opened)
+        else:
+            levels[-1][name] = read_inline(found[3])
+    return levels[0]
+
+
+def read_inline(text: str) -> Any:
+    """The value that :func:`inline` was given. Raises :class:`ValueError` for text that is not of that form."""
+    if text[:1] not in ("[", "{", '"'):
+        return _plain(text)
+    tokens: list[str] = []
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None:
+            raise ValueError(f"not as dlx writes it: {text[:80]!r}")
+        tokens.append(token[1])
+        at = token.end()
+    value, rest = _flow(tokens, 0)
+    if rest != len(tokens):
+        raise ValueError(f"not as dlx writes it: {text[:80]!r}")
+    return value
+
+
+def _flow(tokens: Sequence[str], at: int) -> tuple[Any, int]:
+    """The value that begins at a token, and where it ends."""
+    opening = tokens[at] if at < len(tokens) else ""
+    if opening not in ("[", "{"):
+        return _one(opening), at + 1
+    closing = "]" if opening == "[" else "}"
+    items: list[Any] = []
+    at += 1
+    while at < len(tokens) and tokens[at] != closing:
+        item, at = _flow(tokens, at)
+        if opening == "{":
+            if tokens[at : at + 1] != [":"]:
+                raise ValueError("a key without a value")
+            value, at = _flow(tokens, at + 1)
+            item = (str(item), value)
+        items.append(item)
+        if tokens[at : at + 1] == [","]:
+            at += 1
+    if at >= len(tokens):
+        raise ValueError("a list or a mapping without an end")
+    return (items if opening == "[" else dict(items)), at + 1
+
+
+def _one(text: str) -> Scalar:
+    if text.startswith('"'):
+        if len(text) < 2 or not text.endswith('"'):
+            raise ValueError(f"a text without an end: {text[:80]!r}")
+        return _ESCAPE.sub(lambda found: found[2] or chr(int(found[1], 16)), text[1:-1])
+    return _plain(text.strip())
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain(text: str) -> Scalar:
+    value = scalar(text)
+    if not text or (isinstance(value, str) and not _PLAIN.fullmatch(value)):
+        raise ValueError(f"not as dlx writes it: {text[:80]!r}")
+    return value
 
 
 def inline(value: Any) -> str:

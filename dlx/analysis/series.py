@@ -1,0 +1,228 @@
+"""A column of a table epoch by epoch: which rows of it are meant, and their numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dlx.analysis.conditions import split
+from dlx.analysis.trials import Tables
+from dlx.errors import UsageError
+from dlx.records.reader import Rows
+from dlx.records.tables import ACTIVATIONS, GRADIENTS, TIMING
+
+_PLACE = ("stage", "epoch", "step")
+_ABOUT = ("layer", "name", "parameter", "source", "quantity", "index", "unit", "id", "label", "stage")
+_SERIES = re.compile(r"(?:([A-Za-z_]\w*)\.)?([A-Za-z_]\w*)\s*(?:\[(.*)\])?", re.DOTALL)
+_PICK = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.+)", re.DOTALL)
+_HOME = {
+    column: table.name
+    for table in (TIMING, ACTIVATIONS, GRADIENTS)
+    for column in table.columns
+    if column not in (*_PLACE, "layer", "name", "parameter", "source")
+}
+"""The table of the columns that need none named, because a probe of dlx has them."""
+
+LAYER, WORD = "layer", ""
+"""What picks rows besides a column's name: a layer by its number, a word that stands in any text column."""
+
+
+class Absent(Exception):  # no error: a trial may well not have been asked for it
+    """A trial does not have what a metric asks for, and why."""
+
+
+Shorthand = Literal["last", "init"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A column of a table, and what picks its rows: (column, cell), (:data:`WORD`, cell), or (``layer``, number)."""
+
+    text: str
+    table: str
+    column: str
+    picks: tuple[tuple[str, str], ...] = ()
+
+    def by_epoch(self, tables: Tables) -> dict[int, Callable[[], float]]:
+        """Per epoch, what gives its number: that of the last record in it.
+
+        Raises :class:`Absent` where the trial has none, :class:`~dlx.errors.UsageError` where
+        several rows of a record are meant.
+        """
+        rows = tables.get(self.table)
+        if rows is None:
+            raise Absent(f"no {self.table}.csv")
+        for column in (self.column, "epoch", *(name for name, _ in self.picks if name != WORD)):
+            if column not in rows.cells:
+                raise Absent(f"{self.table}.csv has no column {column!r}")
+        chosen = self._chosen(rows)
+        if not chosen:
+            raise Absent(f"{self.table}.csv has no row of {self._picked()}")
+        return self._last_of_each_epoch(rows, chosen)
+
+    def _chosen(self, rows: Rows) -> Sequence[int]:
+        """The rows that are picked, of the last stage there is among them."""
+        chosen: Sequence[int] = range(len(rows))
+        picks = list(self.picks)
+        if self.table == GRADIENTS.name:
+            picks += _usual_gradient(rows, self.column, picks)
+        for name, cell in picks:
+            wanted = _layer(rows, cell) if name == LAYER else cell
+            if name:
+                column = rows.cells[name]
+                chosen = [row for row in chosen if column[row] == wanted]
+            else:
+                columns = _naming(rows, wanted)
+                chosen = [row for row in chosen if any(column[row] == wanted for column in columns)]
+        stages = rows.cells.get("stage")
+        if chosen and stages is not None and len(set(stages)) > 1:
+            last = stages[chosen[-1]]
+            chosen = [row for row in chosen if stages[row] == last]
+        return chosen
+
+    def _last_of_each_epoch(self, rows: Rows, chosen: Sequence[int]) -> dict[int, Callable[[], float]]:
+        steps = rows.cells.get("step")
+        epochs = rows.cells["epoch"]
+        at: dict[str, int] = {}
+        for row in chosen:
+            epoch = epochs[row]
+            before = at.get(epoch)
+            if before is not None and (steps is None or steps[before] == steps[row]):
+                # Of one record: a normalisation's parameters count with the layer before, which comes first.
+                self._check_one(rows, before, row)
+            else:
+                at[epoch] = row
+        cells = rows.cells[self.column]
+        numbers: dict[int, Callable[[], float]] = {}
+        for epoch, row in at.items():
+            if not epoch.isdecimal():
+                raise Absent(f"{self.table}.csv has an epoch {epoch[:20]!r}")
+            numbers[int(epoch)] = _Number(self, cells[row], row)
+        return numbers
+
+    def _check_one(self, rows: Rows, one: int, other: int) -> None:
+        differ = [name for name in _identity(rows) if rows.cells[name][one] != rows.cells[name][other]]
+        if differ == ["name"] and "layer" in rows.cells:
+            return
+        values = sorted({rows.cells[differ[0]][row] for row in (one, other)} if differ else ())
+        example = (
+            f"{self.table}.{self.column}[{', '.join([*_written(self.picks), f'{differ[0]}={values[0]}'])}]"
+            if differ
+            else None
+        )
+        raise UsageError(
+            f"metric {self.text!r} names several rows of {rows.path}",
+            hint=f"say which {' and '.join(differ)}, as in {example}" if differ else "they differ in nothing",
+        )
+
+    def _picked(self) -> str:
+        return ", ".join(_written(self.picks)) or "its own"
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """The number in one cell, read when it is called: of sixty epochs mostly one is wanted."""
+
+    series: Series
+    cell: str
+    row: int
+
+    def __call__(self) -> float:
+        if not self.cell:
+            raise Absent(f"{self.series.text} was not measured")
+        try:
+            return float(self.cell)
+        except ValueError:
+            raise Absent(f"{self.series.table}.csv, row {self.row + 1}: {self.cell[:40]!r} is not a number") from None
+
+
+def _naming(rows: Rows, word: str) -> list[list[str]]:
+    """The columns in which a word may stand; that of stages only where no other has it: ``train`` is also a source."""
+    others = [rows.cells[name] for name in _identity(rows) if name not in (LAYER, "stage")]
+    having = [column for column in others if word in column]
+    return having or [rows.cells["stage"]] if "stage" in rows.cells else having
+
+
+def _identity(rows: Rows) -> list[str]:
+    """The columns that say what a row is about."""
+    return [name for name in _ABOUT if name in rows.cells]
+
+
+def _layer(rows: Rows, number: str) -> str:
+    """The cell of a layer; a negative number counts from the last one."""
+    if not number.startswith("-"):
+        return number
+    layers = sorted({int(cell) for cell in rows.cells["layer"] if cell.isdecimal()})
+    at = int(number)
+    return str(layers[at]) if -at <= len(layers) else number
+
+
+def _usual_gradient(rows: Rows, column: str, picks: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The rows of ``gradients.csv`` that are meant where nothing is said: biases, over the probe sample."""
+    usual = {"parameter": "bias", "source": "train" if column == "update_ratio" else "probe"}
+    usual = {name: cell for name, cell in usual.items() if name in rows.cells}
+    words = [cell for name, cell in picks if name == WORD]
+    for name in list(usual):
+        if any(pick == name for pick, _ in picks) or set(words) & set(rows.cells[name]):
+            del usual[name]
+    return list(usual.items())
+
+
+def _written(picks: Sequence[tuple[str, str]]) -> list[str]:
+    return [cell if name in (WORD, LAYER) else f"{name}={cell}" for name, cell in picks]
+
+
+def parse_series(name: str, text: str, known: Sequence[str] = ()) -> tuple[Series, Shorthand]:
+    """The series of a name, and when it is meant where nothing says so.
+
+    ``text`` is the whole metric, ``known`` other names, for messages. Raises :class:`~dlx.errors.UsageError`.
+    """
+    found = _SERIES.fullmatch(name.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is no metric", hint=f"as in test_accuracy@best, grad_norm[1], {', '.join(known)}")
+    table, column, inside = found.groups()
+    shorthand: Shorthand = "init" if table is None and column == "grad_norm" else "last"
+    table = table or _HOME.get(column, "metrics")
+    picks: list[tuple[str, str]] = []
+    for part in split(inside) if inside is not None else ():
+        part = part.strip()
+        if re.fullmatch(r"-?\d{1,6}", part):
+            picks.append((LAYER, str(int(part))))
+        elif pick := _PICK.fullmatch(part):
+            picks.append((pick[1], _unquoted(pick[2].strip())))
+        elif part:
+            picks.append((WORD, _unquoted(part)))
+        else:
+            raise UsageError(f"metric {text!r}: an empty place in the brackets")
+    if len({pick[0] for pick in picks if pick[0]}) < len([pick for pick in picks if pick[0]]):
+        raise UsageError(f"metric {text!r}: something is picked twice in the brackets")
+    brackets = f"[{', '.join(_written_again(picks))}]" if picks else ""
+    home = column if _HOME.get(column, "metrics") == table else f"{table}.{column}"
+    return Series(f"{home}{brackets}", table, column, tuple(picks)), shorthand
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
+
+
+def _written_again(picks: Sequence[tuple[str, str]]) -> list[str]:
+    quoted = [(name, f'"{cell}"' if not re.fullmatch(r"[\w.-]+", cell) else cell) for name, cell in picks]
+    return _written(quoted)
+
+
+def columns_of(tables: Tables) -> list[str]:
+    """What a trial could be asked for, for messages: columns of ``metrics.csv``, others with their table."""
+    names: list[str] = []
+    for table in tables.names():
+        rows = tables.get(table)
+        if rows is None:
+            continue
+        skip = {*_PLACE, *_ABOUT}
+        names += [
+            column if _HOME.get(column, "metrics") == table else f"{table}.{column}"
+            for column in rows.columns
+            if column not in skip
+        ]
+    return names
