@@ -202,7 +202,8 @@ def _stage_cost(trial: Trial, planned: PlannedStage, splits: Splits, worker: Wor
     compile_seconds = _timed(lambda: made.append(prepare(trial, splits, worker, planned)))
     program = made[0]
     first_seconds, step_seconds = _time_steps(program, planned.name, trial.seed.order)
-    probes = [probe for probe in trial.setting.probes.values() if probe.every.unit == "epochs"]
+    every = ((probe, probe.schedule) for probe in trial.setting.probes.values())
+    probes = [(probe, schedule.amount) for probe, schedule in every if schedule and schedule.unit == "epochs"]
 
     def look() -> None:
         for part in ("validation", "test"):
@@ -210,12 +211,12 @@ def _stage_cost(trial: Trial, planned: PlannedStage, splits: Splits, worker: Wor
                 program.evaluate(part)
 
     def measure() -> None:
-        for probe in probes:
+        for probe, _ in probes:
             program.measure(probe)
 
     first_look, first_measure = _timed(look), _timed(measure)
     look_seconds = _timed(look)
-    measure_seconds = sum(_timed(partial(program.measure, probe)) / probe.every.amount for probe in probes)
+    measure_seconds = sum(_timed(partial(program.measure, probe)) / epochs for probe, epochs in probes)
     compile_seconds += max(0.0, first_seconds + first_look + first_measure - look_seconds - step_seconds)
     return _StageCost(
         compile_seconds,

@@ -27,6 +27,9 @@ LossName = Literal[
     "log_cosh",
 ]
 
+SMALLEST = 2.0**-126
+"""The smallest normal float32: a share of nothing is not 0/0."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -60,6 +63,23 @@ class Loss:
     def allows(self, activation: str) -> bool:
         """Whether the pair makes sense: softmax for cross-entropy, and so on."""
         return self.output_activations is None or activation in self.output_activations
+
+    def probabilities(self, logits: Tensor, activation: str) -> Tensor:
+        """Of each class (batch, classes), at least 0 and with sum 1.
+
+        A softmax's are what it says; of outputs that stand each for a class, the share of each
+        (of the logistic loss, whose value is −ln σ(±h), those of σ(h)); a single such output is
+        the probability of class 1.
+        """
+        from keras import ops
+
+        values = answer(logits, "sigmoid" if self.name == "logistic" else activation)
+        if activation == "softmax":
+            return values
+        if values.shape[-1] == 1:
+            return ops.concatenate([1.0 - values, values], axis=-1)
+        positive = ops.maximum(values, SMALLEST)
+        return positive / ops.sum(positive, axis=-1, keepdims=True)
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, activation: str) -> Tensor:
@@ -129,6 +149,15 @@ def answer(logits: Tensor, activation: str) -> Tensor:
     from dlx import activations
 
     return activations.get(activation).function()(logits)
+
+
+def decided(logits: Tensor) -> Tensor:
+    """The class that the network decides for, int32 (batch,): the largest output, of a single one the sign."""
+    from keras import ops
+
+    if logits.shape[-1] == 1:
+        return ops.cast(ops.squeeze(logits, -1) > 0, "int32")
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
 
 
 def _one_hot(logits: Tensor, targets: Tensor) -> Tensor:

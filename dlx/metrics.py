@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlx.losses import Task, Tensor, answer
+from dlx.losses import Task, Tensor, answer, decided
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,11 +57,7 @@ class Metrics:
             error = answer(logits, self.activation) - targets
             return sums | {"absolute": total(ops.abs(error)), "squared": total(ops.square(error))}
         labels = ops.cast(targets, "int32")
-        if self.outputs == 1:
-            right = ops.equal(ops.cast(ops.squeeze(logits, -1) > 0, "int32"), labels)
-        else:
-            right = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), labels)
-        sums["accuracy"] = total(right)
+        sums["accuracy"] = total(ops.equal(decided(logits), labels))
         if "top5_accuracy" in self.names:
             own = ops.take_along_axis(logits, labels[:, None], axis=-1)
             # Counting the outputs above the right one needs no sort, and a NaN is never right.

@@ -71,6 +71,7 @@ def plan(trial: Trial, planned: PlannedStage, stage: Stage, splits: Splits) -> P
         stage.metrics,
         {part: _variation(source) for part, source in _parts(splits).items()},
         planned.early_stopping,
+        last=planned == trial.setting.pipeline[-1],
     )
 
 
@@ -80,7 +81,7 @@ def tables_of(trial: Trial, splits: Splits) -> dict[str, Table]:
     more = [column for planned in setting.pipeline for column in planned.spec.columns(setting)]
     tables = [metrics_table(splits.info.task, splits.info.outputs).with_columns(*more), LAYERS, TIMING]
     for probe in setting.probes.values():
-        tables += [Table(name, tuple(columns)) for name, columns in probe.tables().items()]
+        tables += [Table(name, tuple(columns)) for name, columns in probe.tables(setting).items()]
     return {table.name: table for table in tables}
 
 

@@ -275,7 +275,9 @@ def _listing(trial: Trial) -> Listing:
 
 
 def _asked_for(trial: Trial) -> list[Table]:
-    return [Table(name, tuple(c)) for probe in trial.setting.probes.values() for name, c in probe.tables().items()]
+    setting = trial.setting
+    found = [probe.tables(setting) for probe in setting.probes.values()]
+    return [Table(name, tuple(columns)) for tables in found for name, columns in tables.items()]
 
 
 def _threads_of(decision: Decision) -> int | None:

@@ -157,18 +157,10 @@ class Trained:
 
         from dlx.losses import answer
 
-        logits = self.logits(examples)
-        setting, activation = self.trial.setting, self.activation
-        if self.info.task == "classification" and setting.loss.name == "logistic":
-            activation = "sigmoid"  # the loss is −ln σ(±h)
-        answers: np.ndarray = np.asarray(ops.convert_to_numpy(answer(ops.convert_to_tensor(logits), activation)))
-        if self.info.task == "regression" or activation == "softmax":
-            return answers
-        if answers.shape[1] == 1:
-            return np.concatenate([1 - answers, answers], axis=1)
-        positive = np.maximum(answers, np.finfo(np.float32).tiny)
-        shares: np.ndarray = positive / positive.sum(axis=1, keepdims=True)
-        return shares
+        logits, loss = ops.convert_to_tensor(self.logits(examples)), self.trial.setting.loss
+        regression = self.info.task == "regression"
+        answers = answer(logits, self.activation) if regression else loss.probabilities(logits, self.activation)
+        return np.asarray(ops.convert_to_numpy(answers))
 
     def labels(self, examples: np.ndarray) -> np.ndarray:
         """The class that the network decides for, int (n,): what accuracies count."""

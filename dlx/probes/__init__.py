@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from dlx.registry import OpenSet
 if TYPE_CHECKING:
     import numpy as np
 
+    from dlx.spec import Setting
     from dlx.stages import Batch, Stage, Tensor, ValueAndGrad, Values
 
 Row = dict[str, Any]
@@ -46,7 +47,8 @@ class Moment:
     """A record point: where training stands, and what the epoch's steps have accumulated.
 
     ``gradient_norms`` and ``moves`` (‖Δθ‖ and ‖θ‖ of the last step), one per trainable
-    variable, are there at the end of an epoch whose steps were watched, else empty.
+    variable, are there at the end of an epoch whose steps were watched, else empty. ``ids``:
+    the numbers of the examples looked at, in the official part that they come from.
     """
 
     stage: str
@@ -55,6 +57,7 @@ class Moment:
     layers: tuple[LayerParameters, ...]
     gradient_norms: tuple[float, ...] = ()
     moves: tuple[tuple[float, float], ...] = ()
+    ids: Sequence[int] = ()
 
     def row(self, layer: LayerParameters) -> Row:
         """The columns that every probe's rows begin with."""
@@ -62,24 +65,35 @@ class Moment:
 
 
 class ProbeSpec(MemberFields):
-    """The contract of a probe: when, on how many examples, what, and which rows come of it.
+    """The contract of a probe: when, on which examples, what, and which rows come of it.
 
     ``measure``, ``combine`` and ``finish`` are traced into a compiled program and use Keras
-    ops only; they see scaled batches of the sample, in inference mode.
+    ops only; they see scaled batches of the examples, in inference mode.
     """
 
-    every: RecordEvery = Field(
-        default=Every(1, "epochs"), description="when to record: a number of epochs or steps; the start always counts"
-    )
-    sample: Positive = Field(default=1000, description="examples looked at: the first N of the training part")
+    part: ClassVar[Literal["train", "validation", "test"]] = "train"
+    """Where the examples come from."""
+
+    @property
+    def schedule(self) -> Every | None:
+        """When to record, besides the start; None: once, with the weights that the trial ends with."""
+        return None
+
+    @property
+    def first(self) -> int | None:
+        """How many examples are looked at, the first ones of the part; None: all."""
+        return None
 
     @property
     def watches_steps(self) -> bool:
         """Whether it wants the norms accumulated over an epoch's steps."""
         return False
 
+    def check(self, setting: Setting) -> None:
+        """Raises :class:`~dlx.errors.FieldError` where it does not suit the rest of the setting."""
+
     @abstractmethod
-    def tables(self) -> Mapping[str, Sequence[str]]:
+    def tables(self, setting: Setting) -> Mapping[str, Sequence[str]]:
         """The columns of each table it writes, by file stem."""
 
     @abstractmethod
@@ -99,6 +113,23 @@ class ProbeSpec(MemberFields):
     @abstractmethod
     def rows(self, numbers: Mapping[str, np.ndarray], moment: Moment) -> dict[str, list[Row]]:
         """Rows of each table at a record point, on the host."""
+
+
+class SampleProbe(ProbeSpec):
+    """A probe that looks at a fixed sample of the training part, again and again."""
+
+    every: RecordEvery = Field(
+        default=Every(1, "epochs"), description="when to record: a number of epochs or steps; the start always counts"
+    )
+    sample: Positive = Field(default=1000, description="examples looked at: the first N of the training part")
+
+    @property
+    def schedule(self) -> Every:
+        return self.every
+
+    @property
+    def first(self) -> int:
+        return self.sample
 
 
 registry: OpenSet[ProbeSpec] = OpenSet("probe", "dlx.probes", ProbeSpec)

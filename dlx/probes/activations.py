@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlx.probes import Moment, ProbeSpec, Row
+from dlx.probes import Moment, Row, SampleProbe
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from dlx.spec import Setting
     from dlx.stages import Batch, Stage, Tensor, ValueAndGrad, Values
 
 SATURATED_WITHIN = 0.05
 """Of the range of a bounded nonlinearity: nearer to a limit than this counts as saturated."""
 
 
-class Spec(ProbeSpec):
+class Spec(SampleProbe):
     """Mean, standard deviation, saturation and dead units by layer.
 
     A unit is a neuron of a dense layer, a feature map of a convolution: it is dead when it
@@ -33,7 +34,7 @@ class Spec(ProbeSpec):
 
     name: Literal["activations"] = "activations"
 
-    def tables(self) -> Mapping[str, Sequence[str]]:
+    def tables(self, setting: Setting) -> Mapping[str, Sequence[str]]:
         return {"activations": ("stage", "epoch", "step", "layer", "name", "mean", "std", "saturated", "dead")}
 
     def measure(

@@ -6,23 +6,26 @@ bias gradient as its speed of learning.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from dlx.probes import Moment, ProbeSpec, Row
+from dlx.fields import Positive
+from dlx.probes import Moment, Row, SampleProbe
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from dlx.spec import Setting
     from dlx.stages import Batch, Stage, Tensor, ValueAndGrad, Values
 
 Origin = Literal["probe", "train"]
 
 
-class Spec(ProbeSpec):
+class Spec(SampleProbe):
     """Gradient norms by layer and parameter."""
 
     summary: ClassVar[str] = "gradient and weight norms of every layer, over a sample and over the steps taken"
@@ -35,6 +38,12 @@ class Spec(ProbeSpec):
         "epoch's steps of the norm of the mini-batch gradient, and the last step's update ratio",
     )
 
+    units: Positive | None = Field(
+        default=None,
+        description="gradient_units.csv: the sample's gradient of each layer's first N units, feature maps in a "
+        "convolution; null: none",
+    )
+
     @field_validator("sources")
     @classmethod
     def _each_once(cls, sources: tuple[Origin, ...]) -> tuple[Origin, ...]:
@@ -42,17 +51,24 @@ class Spec(ProbeSpec):
             raise ValueError("must be probe, train or both, each once")
         return tuple(sorted(sources))
 
+    @model_validator(mode="after")
+    def _units_of_the_sample(self) -> Spec:
+        if self.units is not None and "probe" not in self.sources:
+            raise ValueError("units are of the sample's gradient, and sources leaves that out: probe is missing")
+        return self
+
     @property
     def watches_steps(self) -> bool:
         return "train" in self.sources
 
-    def tables(self) -> Mapping[str, Sequence[str]]:
-        return {
-            "gradients": (
-                "stage", "epoch", "step", "layer", "name", "parameter", "source", "grad_norm", "weight_norm",
-                "update_ratio",
-            )
-        }  # fmt: skip
+    def tables(self, setting: Setting) -> Mapping[str, Sequence[str]]:
+        place = ("stage", "epoch", "step", "layer", "name")
+        tables: dict[str, Sequence[str]] = {
+            "gradients": (*place, "parameter", "source", "grad_norm", "weight_norm", "update_ratio")
+        }
+        if self.units is not None:
+            tables["gradient_units"] = (*place, "unit", "bias_grad", "kernel_grad_norm")
+        return tables
 
     def measure(
         self, stage: Stage, groups: Values, state: Sequence[Tensor], batch: Batch, differentiate: ValueAndGrad
@@ -84,7 +100,10 @@ class Spec(ProbeSpec):
 
         finished = {"weight": combined["weight"]}
         if "count" in combined:
-            finished["gradient"] = ops.stack([_norm(g / combined["count"]) for g in combined["gradients"]])
+            gradients = [gradient / combined["count"] for gradient in combined["gradients"]]
+            finished["gradient"] = ops.stack([_norm(gradient) for gradient in gradients])
+            if self.units is not None:
+                finished |= {f"units {at}": _by_unit(value) for at, value in enumerate(gradients)}
         return finished
 
     def rows(self, numbers: Mapping[str, np.ndarray], moment: Moment) -> dict[str, list[Row]]:
@@ -110,13 +129,38 @@ class Spec(ProbeSpec):
                         | {"weight_norm": math.hypot(*(weights[index] for index in indices))}
                         | {"update_ratio": _ratio(moved)}
                     )
-        return {"gradients": rows}
+        units = {} if self.units is None else {"gradient_units": self._unit_rows(numbers, moment)}
+        return {"gradients": rows, **units}
+
+    def _unit_rows(self, numbers: Mapping[str, np.ndarray], moment: Moment) -> list[Row]:
+        """The first units of each layer; a kernel that is not arranged by unit gives no norms."""
+        rows: list[Row] = []
+        for layer in moment.layers:
+            indices = dict(layer.parameters)
+            found = {name: numbers[f"units {indices[name]}"].tolist() for name in ("bias", "kernel") if name in indices}
+            kernels, biases = found.get("kernel", []), found.get("bias", [])
+            if biases and len(biases) != len(kernels):
+                kernels = []
+            of_units = enumerate(itertools.zip_longest(biases, kernels))
+            for unit, (bias, kernel) in itertools.islice(of_units, self.units):
+                rows.append(moment.row(layer) | {"unit": unit, "bias_grad": bias, "kernel_grad_norm": kernel})
+        return rows
 
 
 def _ratio(moves: Sequence[tuple[float, float]]) -> float | None:
     """‖Δθ‖/‖θ‖ of variables taken as one vector; None where ‖θ‖ = 0 or nothing moved them."""
     before = math.hypot(*(norm for _, norm in moves))
     return math.hypot(*(moved for moved, _ in moves)) / before if before else None
+
+
+def _by_unit(gradient: Tensor) -> Tensor:
+    """Along the last axis: the gradient itself of a vector, else its norm over the other axes."""
+    from keras import ops
+
+    values = ops.cast(gradient, "float32")
+    if len(values.shape) < 2:
+        return ops.reshape(values, (-1,))
+    return ops.sqrt(ops.sum(ops.square(values), axis=list(range(len(values.shape) - 1))))
 
 
 def _norm(value: Tensor) -> Tensor:

@@ -132,6 +132,11 @@ def complete(
     model = model.model_copy(update={"output_activation": activation})
     setting = Setting(dataset, model, training, probing, records, staged)
     complaints += _stages(setting, sizes)
+    for name, probe in () if complaints else probing.items():
+        try:
+            probe.check(setting)
+        except FieldError as error:
+            complaints.append((("probes", name, *error.path), error.message))
     return (None if complaints else setting), complaints
 
 

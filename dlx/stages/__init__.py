@@ -133,6 +133,14 @@ class Stage(ABC):
     def activations(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
         """What comes out of each layer with a kernel, after its nonlinearity, by Keras name."""
 
+    def predict(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
+        """The network's answers in inference mode: ``values`` and, where it chooses a class, ``labels``.
+
+        ``values``: probabilities (batch, classes) or values (batch, targets); ``labels`` int32
+        (batch,). Empty for a stage whose network answers nothing.
+        """
+        return {}
+
 
 Optimizer = Annotated[OptimizerSpec, OneOf(optimizers.registry, "adam")]
 

@@ -185,6 +185,14 @@ class Supervised(Stage):
         logits, _ = self._forward(groups["model"], state, batch.inputs, training=False)
         return self.metrics.sums(self._losses(logits, batch.targets), logits, batch.targets, weights)
 
+    def predict(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
+        from dlx.losses import answer, decided
+
+        logits, _ = self._forward(groups["model"], state, inputs, training=False)
+        if self.metrics.task == "regression":
+            return {"values": answer(logits, self._activation)}
+        return {"values": self._loss.probabilities(logits, self._activation), "labels": decided(logits)}
+
     def activations(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
         import keras
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlx.errors import DlxError
@@ -62,7 +62,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a stage is to do: its name in the tables, its length, what is recorded and when to stop."""
+    """What a stage is to do: its name in the tables, its length, what is recorded and when to stop.
+
+    ``last``: the trial ends with it.
+    """
 
     stage: str
     epochs: int
@@ -71,6 +74,7 @@ class Plan:
     metrics: StageMetrics
     variations: Mapping[str, np.ndarray | None]
     early_stopping: EarlyStopping | None = None
+    last: bool = True
 
 
 class Keeper(Protocol):
@@ -125,7 +129,7 @@ class Loop:
         """Epoch 0: what the untrained network gives, and its gradients."""
         evaluated = self._evaluate("train", "val", "test")
         self._keeper.append("metrics", [self._metrics_row(evaluated)])
-        self._probe(lambda probe: True)
+        self._probe(lambda probe: probe.schedule is not None)
         self.progress.summary = evaluated
         self.progress.begun = True
         self._observe(EpochEnded(self._trial, self._plan.stage, 0, self._plan.epochs, evaluated))
@@ -167,7 +171,8 @@ class Loop:
         """The end of each chunk of the epoch: about half a second's steps, cut at record points."""
         program, plan = self._program, self._plan
         behind = self.progress.epoch * program.steps
-        strides = [int(probe.every.amount) for probe in plan.probes if probe.every.unit == "steps"]
+        schedules = [probe.schedule for probe in plan.probes if probe.schedule is not None]
+        strides = [int(every.amount) for every in schedules if every.unit == "steps"]
         strides += [self._keeper.stride] if self._keeper.stride else []
         while self.progress.step < program.steps:
             lo = self.progress.step
@@ -209,6 +214,8 @@ class Loop:
             self._program.set_weights(self.best)
         elif averaged:
             self.progress.summary |= self._evaluate("val", "test")
+        if self._plan.last:
+            self._probe(lambda probe: probe.schedule is None)
 
     def _evaluate(self, *parts: str) -> dict[str, float | None]:
         """Columns of the parts there are; a part that is not there has empty ones."""
@@ -232,12 +239,14 @@ class Loop:
         return stage | dict(evaluated) | {"learning_rate": rate}
 
     def _due_at_epoch(self, probe: ProbeSpec) -> bool:
-        if probe.every.unit == "epochs":
-            return self.progress.epoch % int(probe.every.amount) == 0
-        return self._due_in_steps(probe, self.progress.epoch * self._program.steps)
+        every, epoch = probe.schedule, self.progress.epoch
+        if every is not None and every.unit == "epochs":
+            return epoch % int(every.amount) == 0
+        return self._due_in_steps(probe, epoch * self._program.steps)
 
     def _due_in_steps(self, probe: ProbeSpec, step: int) -> bool:
-        return probe.every.unit == "steps" and step % int(probe.every.amount) == 0
+        every = probe.schedule
+        return every is not None and every.unit == "steps" and step % int(every.amount) == 0
 
     def _probe(self, due: Callable[[ProbeSpec], bool], numbers: EpochNumbers | None = None) -> None:
         progress, plan = self.progress, self._plan
@@ -250,13 +259,15 @@ class Loop:
             numbers.moves.get("model", ()) if numbers else (),
         )
         for probe in plan.probes:
-            if not due(probe):
+            source = getattr(self._program.splits, probe.part)
+            if source is None or not due(probe):
                 continue
-            rows = probe.rows(self._program.measure(probe), moment)
+            seen = replace(moment, ids=source.ids[: probe.first].tolist())
+            rows = probe.rows(self._program.measure(probe), seen)
             for table, written in rows.items():
                 self._keeper.append(table, written)
             if probe.name == "gradients":
-                self._show_gradients(rows["gradients"], min(probe.sample, self._program.examples))
+                self._show_gradients(rows["gradients"], len(seen.ids))
 
     def _show_gradients(self, rows: Sequence[Row], sample: int) -> None:
         """Tell whoever watches the norms of the sample's gradient, layer by layer."""

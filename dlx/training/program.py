@@ -248,7 +248,7 @@ class Program(ABC):
         return dict(zip(self._sum_names, totals, strict=True))
 
     def measure(self, probe: ProbeSpec) -> dict[str, np.ndarray]:
-        """A probe's numbers over the first ``probe.sample`` training examples."""
+        """A probe's numbers over the examples that it looks at, of a part that there is."""
         identity = json.dumps(plain(probe), sort_keys=True)
         if identity not in self._measures:
 
@@ -258,11 +258,13 @@ class Program(ABC):
 
             self._measures[identity] = self._compile(measured), self._compile(probe.finish)
         measure, finish = self._measures[identity]
-        sample = min(probe.sample, self.examples)
+        source = self._parts[probe.part]
+        assert source is not None
+        sample = len(source) if probe.first is None else min(probe.first, len(source))
         rows = evaluation_rows(self.stage.model, sample)
         combined = None
         for begin in range(0, sample, rows):
-            arrays = self.splits.train.read(np.arange(begin, min(begin + rows, sample)))
+            arrays = source.read(np.arange(begin, min(begin + rows, sample)))
             part = measure(self._values(), self._state(), *map(self._to_device, arrays), self._scaling)
             combined = part if combined is None else probe.combine(combined, part)
         return {name: to_host(value) for name, value in finish(combined).items()}

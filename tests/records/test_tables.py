@@ -32,10 +32,16 @@ def test_metrics_of_regression() -> None:
 
 
 def test_the_probes_write_the_documented_columns() -> None:
-    from dlx.probes import activations, gradients
+    from dlx.probes import activations, gradients, predictions
+    from dlx.spec import load_text
 
-    assert tuple(gradients.Spec().tables()["gradients"]) == GRADIENTS.columns
-    assert tuple(activations.Spec().tables()["activations"]) == ACTIVATIONS.columns
+    setting = load_text("model: mlp").trials[0].setting
+    assert tuple(gradients.Spec().tables(setting)["gradients"]) == GRADIENTS.columns
+    assert tuple(activations.Spec().tables(setting)["activations"]) == ACTIVATIONS.columns
+    assert gradients.Spec(units=3).tables(setting)["gradient_units"] == (
+        "stage", "epoch", "step", "layer", "name", "unit", "bias_grad", "kernel_grad_norm",
+    )  # fmt: skip
+    assert predictions.Spec().tables(setting)["predictions"][:4] == ("id", "label", "predicted", "probability_0")
 
 
 def test_rows() -> None:

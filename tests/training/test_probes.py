@@ -35,7 +35,7 @@ def watched(model: Any, limits: dict[str, tuple[float, float]]) -> Any:
 def table(probe: Any, program: Program, layers: tuple[LayerParameters, ...], **more: Any) -> list[dict[str, Any]]:
     moment = Moment("train", 3, 15, layers, **more)
     (rows,) = probe.rows(program.measure(probe), moment).values()
-    (columns,) = probe.tables().values()
+    (columns,) = probe.tables(None).values()
     assert all(set(row) <= set(columns) for row in rows)
     return rows
 
@@ -183,6 +183,40 @@ def test_rows_of_both_sources_stand_layer_by_layer(program: MakeProgram) -> None
     assert keys == [(n, source, p) for n in (1, 2, 3) for source in ("probe", "train") for p in parameters]
     assert Gradients(every=Every(2, "epochs")).watches_steps
     assert not Gradients(sources=("probe",)).watches_steps
+
+
+def test_gradients_of_single_units_are_those_of_backpropagation_by_hand(program: MakeProgram) -> None:
+    splits = made_splits(train=20)
+    made = program(lambda: watched(mlp(splits, 7, 6), {}), splits)
+    probe = Gradients(sample=15, units=6)
+    written = probe.rows(made.measure(probe), Moment("train", 3, 15, LAYERS))
+    rows = written["gradient_units"]
+    inputs, labels = splits.scaling.apply(splits.train.arrays[0][:15]), splits.train.arrays[1][:15]
+    expected = Perceptron.of(list(start(made).values())).gradients(inputs.astype(np.float64), labels)
+    assert [(row["layer"], row["unit"]) for row in rows] == [
+        (layer, unit) for layer, units in ((1, 6), (2, 6), (3, 3)) for unit in range(units)
+    ]
+    assert all(set(row) == set(probe.tables(None)["gradient_units"]) for row in rows)
+    for row in rows:
+        kernel, bias = expected[2 * row["layer"] - 2 : 2 * row["layer"]]
+        assert row["bias_grad"] == pytest.approx(bias[row["unit"]], rel=1e-4, abs=1e-8)
+        assert row["kernel_grad_norm"] == pytest.approx(np.linalg.norm(kernel[:, row["unit"]]), rel=1e-4)
+    assert min(row["bias_grad"] for row in rows) < 0  # the sign is kept
+
+
+def test_units_without_a_bias_and_kernels_that_are_not_arranged_by_unit(program: MakeProgram) -> None:
+    splits = made_splits(train=20)
+    made = program(lambda: watched(mlp(splits, 7, 6), {}), splits)
+    probe = Gradients(sample=15, units=2)
+    layers = (
+        LayerParameters(1, "dense_1", (("kernel", 0),), None),
+        LayerParameters(2, "dense_2", (("kernel", 2), ("bias", 5)), None),  # 6 columns for 3 units
+    )
+    rows = probe.rows(made.measure(probe), Moment("train", 0, 0, layers))["gradient_units"]
+    assert [row["bias_grad"] is None for row in rows] == [True, True, False, False]
+    assert [row["kernel_grad_norm"] is None for row in rows] == [False, False, True, True]
+    with pytest.raises(ValueError, match="probe is missing"):
+        Gradients(units=2, sources=("train",))
 
 
 def test_the_sigmoid_of_the_reference_is_one() -> None:
