@@ -1,6 +1,6 @@
-"""Writes the generated parts of the documentation: the help of every command, as the program prints it.
+"""Writes the generated parts of the documentation: the help of every command, as the program prints it, and the rules.
 
-A block stands between ``<!-- help: dlx run -->`` and ``<!-- end -->``; ``docs/commands.md``
+A block stands between ``<!-- help: dlx run -->`` (or ``<!-- rules -->``) and ``<!-- end -->``; ``docs/commands.md``
 is generated as a whole. ``make docs`` writes them, and a test fails while they are stale.
 """
 
@@ -15,8 +15,9 @@ from pathlib import Path
 from dlx.cli import commands
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/commands.md")
+PAGES = ("README.md", "docs/commands.md", "docs/diagnose.md")
 
+_RULES = re.compile(r"(<!-- rules -->\n).*?(<!-- end -->)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- help: dlx ?(?P<command>\w*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -36,7 +37,30 @@ def fill(text: str) -> str:
         line = " ".join(["dlx", *match["command"].split(), "--help"])
         return f"{match[1]}```console\n$ {line}\n{help_of(match['command'])}\n```\n{match[3]}"
 
-    return _BLOCK.sub(block, text)
+    return _RULES.sub(lambda match: f"{match[1]}{rules()}{match[2]}", _BLOCK.sub(block, text))
+
+
+def rules() -> str:
+    """The diagnoses that come with dlx, each with its thresholds and its source."""
+    from dlx.analysis.diagnose import rules
+    from dlx.cli.diagnose import described
+
+    parts = []
+    for rule in rules():
+        if type(rule).__module__.startswith("dlx."):
+            about = described(rule)
+            description = " ".join(about["description"].replace("``", "`").split())
+            rows = [
+                f"| `{name}` | {one['default']:g} | {one['meaning']} |" for name, one in about["thresholds"].items()
+            ]
+            others = ", ".join(f"`{name}`" for name in about["explained_by"])
+            parts.append(
+                f"### {rule.name}\n\n{about['summary'].capitalize()}. {description}\n\n"
+                + "| threshold | | |\n|---|---|---|\n" + "\n".join(rows) + "\n\n"
+                + (f"Left out where one of these is raised: {others}.\n\n" if others else "")
+                + f"Source: {about['source']}.\n\n"
+            )  # fmt: skip
+    return "".join(parts)
 
 
 def commands_page() -> str:

@@ -42,12 +42,11 @@ def test_every_command_is_documented(name: str) -> None:
     assert f"### dlx {name}\n" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("run", "status")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("run", "diagnose", "status")])
 def test_every_example_runs(name: str, dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     arguments = example(name)
     assert arguments[0] == name
-    where = {"cwd": tmp_path} if "-o" in arguments else {}
-    ended = dlx(*arguments, DLX_RESULTS=str(tmp_path / "results"), **where)
+    ended = dlx(*arguments, DLX_RESULTS=str(tmp_path / "results"))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout
 
@@ -73,6 +72,9 @@ def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.Complete
     assert min(trial["metrics"]["test_accuracy"] for trial in trials) >= 0.95
     norms = trials[-1]["gradients"]["bias"]["first"]
     assert all(behind > 3 * before for before, behind in itertools.pairwise(norms))
+    told = dlx(*example("diagnose"), DLX_RESULTS=str(tmp_path / "results"))
+    assert told.returncode == 0, told.stderr
+    assert "dense_1 learns" in told.stdout
 
 
 def test_specs_in_the_readme_are_valid() -> None:

@@ -17,8 +17,6 @@ LIGHT = [
     ("--help",),
     ("--version",),
     ("run", "--help"),
-    ("plot", "--help"),
-    ("plot", "kinds"),
     ("check", "experiments/quickstart.yaml"),
     ("models",),
     ("models", "lenet5"),
@@ -26,6 +24,7 @@ LIGHT = [
     ("show", "mlp"),
     ("show", "experiments/quickstart.yaml"),
     ("schema",),
+    ("diagnose", "--rules"),
     ("doctor",),
 ]
 

@@ -17,7 +17,7 @@ from dlx.errors import UsageError, nearest
 
 PANELS = {
     "Run": ("run", "sweep"),
-    "Look": ("status", "plot", "show"),
+    "Look": ("status", "diagnose", "show"),
     "Registry": ("models", "datasets"),
     "Set-up": ("check", "schema", "doctor"),
 }

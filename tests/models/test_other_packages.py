@@ -83,6 +83,14 @@ def test_it_is_shown_with_its_origin(installed: Path) -> None:
     assert packages["mlp"] == "dlx"
 
 
+def test_its_diagnosis_is_one_of_the_rules(installed: Path) -> None:
+    done = python("-m", "dlx", "diagnose", "--rules", "--json", site=installed)
+    assert done.returncode == 0, done.stderr
+    rules = json.loads(done.stdout)["rules"]
+    assert rules["short"]["thresholds"]["epochs"]["default"] == 2
+    assert "vanishing" in rules
+
+
 def test_without_the_package_it_is_unknown(tmp_path: Path) -> None:
     done = python("-c", SCRIPT, site=tmp_path)
     assert "unknown model 'twins'" in done.stderr

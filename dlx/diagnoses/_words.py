@@ -1,0 +1,34 @@
+"""Numbers as they are read aloud."""
+
+from __future__ import annotations
+
+
+def number(value: float) -> str:
+    """Two or three digits, without an exponent where people would not write one: 0.0030, 12.5, 3.2e-07."""
+    if value == 0 or 1e-4 <= abs(value) < 1e5:
+        text = f"{value:.3g}"
+        return f"{value:.0f}" if "e" in text else text
+    return f"{value:.1e}"
+
+
+def times(value: float) -> str:
+    """A factor: 3.2, 45, 230."""
+    return f"{value:.1f}" if abs(value) < 10 else number(float(f"{value:.2g}"))
+
+
+def percent(fraction: float) -> str:
+    """A share: 43 %; below ten one digit more."""
+    value = 100 * fraction
+    return f"{value:.0f} %" if abs(value) >= 10 or value == 0 else f"{value:.1f} %"
+
+
+def points(fraction: float) -> str:
+    """A difference of shares in points, as 4.2."""
+    return f"{100 * fraction:.1f}"
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Names in one go; of more than four the first two and the last."""
+    if len(names) > 4:
+        names = (*names[:2], "…", names[-1])
+    return ", ".join(names)
