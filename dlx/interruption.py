@@ -71,6 +71,11 @@ class Stop:
             self.request(*self._outer.requested)
         return self._request
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was the time limit that asked."""
+        return self._request is not None and self._request[0] == self._limit
+
     def check(self) -> None:
         """Raise :class:`Interrupted` (:class:`Pruned`) if a stop was requested."""
         if self.requested is not None:

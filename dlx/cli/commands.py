@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from dlx.errors import UsageError, nearest
 
 PANELS = {
-    "Run": ("run", "sweep"),
+    "Run": ("run", "sweep", "tune"),
     "Look": ("status", "diagnose", "show"),
     "Registry": ("models", "datasets"),
     "Set-up": ("check", "schema", "doctor"),

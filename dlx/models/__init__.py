@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -31,6 +32,9 @@ class ModelSpec(MemberFields):
     Networks end in logits, linear outputs that losses are computed on. Impossible settings
     are :class:`~dlx.errors.FieldError` with a path below the model's node of the spec.
     """
+
+    searched: ClassVar[Mapping[str, str]] = {}
+    """What `dlx tune` varies where a spec says nothing: settings and their values, as in ``search:``."""
 
     output_activation: ActivationName | None = Field(
         default=None, description="what turns logits into the network's answer; null: what the loss wants"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -75,6 +76,12 @@ class Spec(ModelSpec):
 
     summary: ClassVar[str] = "convolutional network of freely chosen blocks"
     source: ClassVar[str] = "LeCun et al. 1989, Backpropagation Applied to Handwritten Zip Code Recognition"
+
+    searched: ClassVar[Mapping[str, str]] = {
+        "dense": "[[], [64], [256]]",
+        "normalization": "[none, batch]",
+        "dropout": "lin(0.0, 0.5)",
+    }
 
     name: Literal["cnn"] = "cnn"
     blocks: ListOf[Block] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -50,6 +51,8 @@ class Spec(ModelSpec):
     source: ClassVar[str] = (
         "LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition"
     )
+
+    searched: ClassVar[Mapping[str, str]] = {"activation": "[relu, tanh]", "pooling": "[max, average]"}
 
     name: Literal["lenet5"] = "lenet5"
     variant: Literal["modern", "original"] = Field(default="modern", description="modern form, or the net of the paper")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,14 @@ class Spec(ModelSpec):
 
     summary: ClassVar[str] = "multilayer perceptron; depth 0 is the linear classifier"
     source: ClassVar[str] = "Rumelhart, Hinton, Williams 1986, Learning representations by back-propagating errors"
+
+    searched: ClassVar[Mapping[str, str]] = {
+        "depth": "1..4",
+        "width": "log(16, 256)",
+        "activation": "[relu, tanh, gelu]",
+        "normalization": "[none, batch]",
+        "dropout": "lin(0.0, 0.5)",
+    }
 
     name: Literal["mlp"] = "mlp"
     hidden: ListOf[Positive] | None = Field(

@@ -168,6 +168,25 @@ def groups_of(sweep: Node | None) -> list[Group]:
     return groups
 
 
+def searched(search: Node | None) -> list[Axis]:
+    """The axes of a ``search:`` section, continuous ones too; raises SpecError with all that is wrong."""
+    if search is None or search.content is None:
+        return []
+    if not isinstance(search.content, Mapping):
+        raise SpecError([search.place.problem("must be a mapping from paths to values", ("search",))])
+    found: list[Axis] = []
+    findings = Findings()
+    for key, node in search.items():
+        with findings.collect():
+            place = search.keys[key]
+            axis = _axis_of(axis_path(key, place), node, place, ("search", key))
+            if any(axis.path == other.path for other in found):
+                raise SpecError([place.problem(f"{dotted(axis.path)} is searched twice", ("search",))])
+            found.append(axis)
+    findings.raise_any()
+    return found
+
+
 def axis_from_text(name: str, text: str) -> Axis:
     """An axis from the command line: ``depth`` and ``1..8``, ``relu,sigmoid``, ``log(1e-4,1e-1,4)`` or a YAML list."""
     place = Place(f"{name}={text if len(text) <= 80 else text[:79] + '…'}")

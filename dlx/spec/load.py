@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from dlx.errors import SpecError, dotted
-from dlx.spec import axes, document
+from dlx.spec import axes, document, search
 from dlx.spec.axes import Axis, Group
 from dlx.spec.document import Node, Place
 from dlx.spec.expand import Expansion, Trial, count
@@ -131,8 +131,14 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     if findings.problems:
         # The sections are still looked at, without axes, so that all problems are told at once.
         groups, seeds = [], Seeds(range(1))
+    searched: list[Axis] = []
+    with findings.collect():
+        searched = axes.searched(root.child("search"))
     expansion = Expansion(root, sets, groups, findings, notes)
     trials = expansion.trials(seeds)
+    if searched:
+        search.check(root, sets, searched)
+        notes.append("search: is for dlx tune; a run trains the spec as it stands")
     varied = [dotted(axis.path) for group in groups if len(group) > 1 for axis in group.axes]
     if request.changes:
         source = written(root, name, in_order(sets), groups, seeds)

@@ -134,6 +134,9 @@ _Values = Annotated[list[Any], Field(min_length=1)] | _Range | _Spread
 _Axes = Annotated[dict[str, _Values], Field(min_length=1)]
 
 
+_Searched = Annotated[dict[str, _Values], Field()]
+
+
 class SeedFields(Fields):
     """Every pair of a seed of the initial weights and one of everything else that is random."""
 
@@ -184,6 +187,9 @@ class Spec(Fields):
     records: Records = Field(default_factory=Records, description="what stays on disk besides the tables")
     seeds: _Seeds | SeedFields | None = Field(
         default=None, description="a number of seeds, a range such as 0..9, a list, or {init: …, order: …}"
+    )
+    search: _Searched | None = Field(
+        default=None, description="values by dotted path that `dlx tune` chooses among; log(a, b) and lin(a, b) too"
     )
     sweep: SweepFields | None = Field(
         default=None, description="values by dotted path, every combination of which is trained; also zip: and random:"
