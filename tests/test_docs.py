@@ -46,7 +46,8 @@ def test_every_command_is_documented(name: str) -> None:
 def test_every_example_runs(name: str, dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     arguments = example(name)
     assert arguments[0] == name
-    ended = dlx(*arguments, DLX_RESULTS=str(tmp_path / "results"))
+    where = {"cwd": tmp_path} if "-o" in arguments else {}
+    ended = dlx(*arguments, DLX_RESULTS=str(tmp_path / "results"), **where)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout
 

@@ -17,6 +17,8 @@ LIGHT = [
     ("--help",),
     ("--version",),
     ("run", "--help"),
+    ("plot", "--help"),
+    ("plot", "kinds"),
     ("check", "experiments/quickstart.yaml"),
     ("models",),
     ("models", "lenet5"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "dlx"
-OPEN_SETS = [name for name in ("datasets", "models", "stages", "probes", "executors") if (PACKAGE / name).is_dir()]
+SETS = ("datasets", "models", "stages", "probes", "executors", "charts")
+OPEN_SETS = [name for name in SETS if (PACKAGE / name).is_dir()]
 BACKENDS = {"tensorflow", "jax"}
 
 

@@ -17,7 +17,7 @@ from dlx.errors import UsageError, nearest
 
 PANELS = {
     "Run": ("run", "sweep", "tune"),
-    "Look": ("status", "diagnose", "show"),
+    "Look": ("status", "diagnose", "plot", "show"),
     "Registry": ("models", "datasets"),
     "Set-up": ("check", "schema", "doctor"),
 }

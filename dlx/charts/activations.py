@@ -1,0 +1,133 @@
+"""What becomes of the activations of each layer: how much of a layer is saturated, how many of its units are dead."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dlx.charts import ChartSpec
+from dlx.drawing.axes import count_axis, share_axis
+from dlx.drawing.interaction import Series
+from dlx.drawing.palette import ordered
+from dlx.drawing.panels import dashes, escaped, legend, panels
+from dlx.drawing.picture import DATA, Canvas
+from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, seeds_said, thinned
+from dlx.drawing.tidy import Tidy
+from dlx.errors import UsageError
+from dlx.language import _
+
+Metric = Literal["saturated", "dead", "mean", "std"]
+SHARES = ("saturated", "dead")
+
+_Curves = dict[int, dict[int, list[float]]]
+"""Values of the seeds by layer and epoch."""
+
+
+class Spec(ChartSpec):
+    """Options of ``dlx plot activations``."""
+
+    name: Literal["activations"] = "activations"
+    summary: ClassVar[str] = "saturation and dead units of each layer over the epochs, one panel per setting"
+    source: ClassVar[str] = "Glorot and Bengio, Understanding the difficulty of training deep networks (2010), figure 2"
+
+    metric: Metric | None = Field(
+        default=None,
+        description="saturated, dead, mean or std; null: saturated of bounded activations, dead of those that can be",
+    )
+    stage: str | None = Field(default=None, description="a stage of training; null: the last")
+
+    def heading(self) -> str:
+        words = {"saturated": _("Saturation by layer"), "dead": _("Dead units by layer")}
+        return words.get(str(self.metric), _("Activations by layer"))
+
+    def data(self, subject: Sequence[Group]) -> Tidy:
+        """Per setting, quantity, epoch and layer: the mean over seeds, the smallest and the largest value."""
+        rows: list[dict[str, Any]] = []
+        for group in subject:
+            curves: dict[str, _Curves] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+            for run in group.runs:
+                for metric in (self.metric,) if self.metric else SHARES:
+                    self._read(run, metric, curves[metric])
+            # A sigmoid that is not saturated is not dead either: of one setting, one quantity says it.
+            quantity = next((name for name in curves if curves[name]), None)
+            for layer in sorted(curves[quantity]) if quantity else ():
+                for epoch in thinned(sorted(curves[str(quantity)][layer])):
+                    if point := pooled(curves[str(quantity)][layer][epoch]):
+                        place = {**place_of(group), "quantity": said(str(quantity)), "epoch": epoch, "layer": layer}
+                        rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
+        if not rows:
+            what = self.metric or " or ".join(SHARES)
+            raise UsageError(f"no hidden layer has a share of {what}", hint="try --metric mean or --metric std")
+        seeds = seeds_said(subject)
+        spread = "" if seeds == "1" else _("line: mean of {seeds} seeds, band: their range").format(seeds=seeds)
+        quantities = ", ".join(dict.fromkeys(row["quantity"] for row in rows))
+        return Tidy(
+            ("setting", *axes_of(subject), "quantity", "epoch", "layer", "mean", "low", "high", "n"),
+            rows,
+            axes_of(subject),
+            caption=_("Activations of each hidden layer in the course of training: {quantities}. {spread}")
+            .format(quantities=quantities, spread=spread)
+            .strip(),
+            subtitle=spread,
+        )
+
+    def _read(self, run: Run, metric: str, curves: _Curves) -> None:
+        """Adds a trial's values by layer and epoch; those of the output are no activations of a hidden layer."""
+        table = run.table("activations", "probes: {activations: {every: 1 epoch}}")
+        epochs, layers, values = table.ints("epoch"), table.ints("layer"), table.floats(metric)
+        output = max((layer for layer in layers if layer is not None), default=0)
+        for at in rows_of_stage(table, self.stage):
+            epoch, layer, value = epochs[at], layers[at], values[at]
+            if epoch is not None and layer is not None and value is not None and layer != output:
+                curves[layer][epoch].append(value)
+
+    def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
+        import altair as alt
+
+        quantities = tidy.distinct("quantity")
+        grid = panels(tidy, canvas)
+        layers = sorted(tidy.distinct("layer"))
+        series = Series(canvas, "layer", layers)
+        colour = alt.Color(
+            "layer:O", scale=alt.Scale(domain=layers, range=ordered(len(layers))), legend=legend(_("layer"), canvas)
+        )
+        title = quantities[0] if len(quantities) == 1 else _("share")
+        shares = self.metric is None or self.metric in SHARES
+        if shares:
+            scale = share_axis(tidy.numbers("high"), title)
+        else:
+            scale = {"scale": alt.Scale(zero=False), "axis": alt.Axis(title=title, format=",~g", tickCount=6)}
+        at = alt.X("epoch:Q", **count_axis(tidy.numbers("epoch"), _("epoch"), grid.width, canvas.theme.text))
+        base = alt.Chart(alt.NamedData(DATA)).encode(x=at, color=colour, detail="quantity:N")
+        line = base.mark_line().encode(y=alt.Y("mean:Q", **scale), opacity=series.opacity())
+        if len(quantities) > 1:
+            line = line.encode(strokeDash=dashes("quantity", quantities, canvas))
+        band = base.mark_area().encode(
+            y=alt.Y("low:Q", **scale), y2="high:Q", color=colour.legend(None), opacity=series.opacity(0.2)
+        )
+        style = ".1%" if shares else ".3~g"
+        tooltip = [
+            *(alt.Tooltip(f"{escaped(axis)}:N", title=axis) for axis in tidy.axes),
+            alt.Tooltip("quantity:N", title=_("quantity")),
+            alt.Tooltip("layer:O", title=_("layer")),
+            alt.Tooltip("epoch:Q", title=_("epoch")),
+            alt.Tooltip("mean:Q", title=_("mean"), format=style),
+            alt.Tooltip("low:Q", title=_("smallest"), format=style),
+            alt.Tooltip("high:Q", title=_("largest"), format=style),
+        ]
+        drawn = [line, band] if any(row["n"] > 1 for row in tidy.rows) else [line]
+        return grid.of(series.hoverable(drawn, base.encode(y=alt.Y("mean:Q", **scale)), tooltip))
+
+
+def said(metric: str) -> str:
+    """A column of ``activations.csv`` in words."""
+    words = {
+        "saturated": _("saturated activations"),
+        "dead": _("dead units"),
+        "mean": _("mean activation"),
+        "std": _("standard deviation of the activations"),
+    }
+    return words[metric]

@@ -1,0 +1,101 @@
+"""How fast each layer learns: the norm of its gradient over the epochs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dlx.charts import ChartSpec
+from dlx.drawing.axes import count_axis, log_axis
+from dlx.drawing.interaction import Series
+from dlx.drawing.norms import Parameter, Source, norms, said
+from dlx.drawing.palette import ordered
+from dlx.drawing.panels import legend, panels
+from dlx.drawing.picture import DATA, Canvas
+from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said, thinned
+from dlx.drawing.tidy import Tidy, geometric_mean
+from dlx.language import _
+
+
+class Spec(ChartSpec):
+    """Options of ``dlx plot learning-speed``."""
+
+    name: Literal["learning_speed"] = "learning_speed"
+    summary: ClassVar[str] = "the gradient norm of each layer over the epochs, one panel per setting, log axis"
+    source: ClassVar[str] = "Nielsen, Neural Networks and Deep Learning (2015), chapter 5"
+
+    parameter: Parameter = Field(default=None, description="bias, kernel or all; null: bias where every layer has one")
+    source_of_norm: Source = Field(default=None, description="probe (a fixed sample) or train (the mini-batches)")
+    x: Literal["epoch", "step"] = Field(default="epoch", description="epoch or step")
+    stage: str | None = Field(default=None, description="a stage of training; null: the last")
+
+    def heading(self) -> str:
+        return _("Speed of learning of each layer")
+
+    def data(self, subject: Sequence[Group]) -> Tidy:
+        """Per setting, ``x`` and layer: the geometric mean over seeds, the smallest and the largest norm."""
+        found = norms(subject, self.parameter, self.source_of_norm, self.stage)
+        rows: list[dict[str, Any]] = []
+        dropped = 0
+        for group, trials in zip(subject, found.trials, strict=True):
+            curves: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+            for trial in trials:
+                for (epoch, step, layer), norm in trial.items():
+                    curves[layer][epoch if self.x == "epoch" else step].append(norm)
+            for layer in sorted(curves):
+                for at in thinned(sorted(curves[layer])):
+                    point = pooled((norm for norm in curves[layer][at] if norm > 0), geometric_mean)
+                    dropped += point is None
+                    if point is not None:
+                        place = {**place_of(group), self.x: at, "layer": layer}
+                        rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
+        notes = (f"{dropped} points are not drawn: norms of zero have no place on a log axis",) if dropped else ()
+        seeds = seeds_said(subject)
+        what = said(found.parameter)
+        spread = (
+            "" if seeds == "1" else _("; line: geometric mean of {seeds} seeds, band: their range").format(seeds=seeds)
+        )
+        return Tidy(
+            ("setting", *axes_of(subject), self.x, "layer", "mean", "low", "high", "n"),
+            rows,
+            axes_of(subject),
+            caption=_("Norm of the loss gradient of each layer ({what}) in the course of training{spread}.").format(
+                what=what, spread=spread
+            ),
+            subtitle=_("{what}{spread}").format(what=what, spread=spread),
+            notes=notes,
+        )
+
+    def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
+        import altair as alt
+
+        layers = sorted(tidy.distinct("layer"))
+        series = Series(canvas, "layer", layers)
+        colour = alt.Color(
+            "layer:O",
+            scale=alt.Scale(domain=layers, range=ordered(len(layers))),
+            legend=legend(_("layer"), canvas),
+        )
+        grid = panels(tidy, canvas)
+        at = alt.X(f"{self.x}:Q", **count_axis(tidy.numbers(self.x), _(self.x), grid.width, canvas.theme.text))
+        scale = log_axis(tidy.numbers("low", "high"), _("gradient norm"))
+        base = alt.Chart(alt.NamedData(DATA)).encode(x=at, color=colour)
+        line = base.mark_line().encode(y=alt.Y("mean:Q", **scale), opacity=series.opacity())
+        band = base.mark_area().encode(
+            y=alt.Y("low:Q", **scale), y2="high:Q", color=colour.legend(None), opacity=series.opacity(0.2)
+        )
+        spread = any(row["n"] > 1 for row in tidy.rows)
+        tooltip = [
+            alt.Tooltip("setting:N", title=_("setting")),
+            alt.Tooltip("layer:O", title=_("layer")),
+            alt.Tooltip(f"{self.x}:Q", title=_(self.x)),
+            alt.Tooltip("mean:Q", title=_("gradient norm"), format=".3~g"),
+            alt.Tooltip("low:Q", title=_("smallest"), format=".3~g"),
+            alt.Tooltip("high:Q", title=_("largest"), format=".3~g"),
+        ]
+        points = base.encode(y=alt.Y("mean:Q", **scale))
+        chart = series.hoverable([line, band] if spread else [line], points, tooltip)
+        return grid.of(chart)

@@ -1,0 +1,98 @@
+"""What charts are drawn of: settings, each with its trials, and what stands in their tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlx.analysis.trials import Tables
+from dlx.drawing.tidy import Value, mean
+from dlx.errors import UsageError, nearest
+from dlx.records.reader import Rows
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial: how messages name it, its seed, its tables."""
+
+    name: str
+    seed: int | str
+    tables: Tables
+
+    def table(self, name: str, probe: str | None = None) -> Rows:
+        """A table of the trial.
+
+        Raises :class:`~dlx.errors.UsageError` where the trial has none; ``probe`` is what a
+        spec says to get it.
+        """
+        rows = self.tables.get(name)
+        if rows is None:
+            hint = f"add `{probe}` to the spec and run it again" if probe else None
+            raise UsageError(f"{self.name} has no {name}.csv", hint=hint)
+        return rows
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials of one setting, which differ in their seeds alone.
+
+    ``label`` says what tells the setting from the others; ``values`` the same by parameter,
+    under short names (``depth``), in the order of the axes.
+    """
+
+    label: str
+    runs: tuple[Run, ...]
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+def rows_of_stage(rows: Rows, stage: str | None) -> list[int]:
+    """The positions of a stage's rows: the last stage's unless one is named.
+
+    Raises :class:`~dlx.errors.UsageError` for a stage that the table has not.
+    """
+    stages = rows.texts("stage")
+    wanted = stages[-1] if stage is None else stage
+    if wanted not in stages:
+        raise UsageError(f"{rows.path} has no stage {wanted!r}", hint=nearest(wanted, set(stages)))
+    return [position for position, name in enumerate(stages) if name == wanted]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The values of several seeds at one place: how many, their mean, the smallest and the largest."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+
+
+def pooled(values: Iterable[float], middle: Callable[[Iterable[float]], float] = mean) -> Pooled | None:
+    """What is drawn of the finite ``values`` of several seeds; None where there is none."""
+    known = [value for value in values if math.isfinite(value)]
+    return Pooled(len(known), middle(known), min(known), max(known)) if known else None
+
+
+def thinned(points: Sequence[Any], most: int = 250) -> Sequence[Any]:
+    """At most ``most`` of the points of a curve, evenly spaced, its first and last among them."""
+    if len(points) <= most:
+        return points
+    return [points[round(index * (len(points) - 1) / (most - 1))] for index in range(most)]
+
+
+def seeds_said(groups: Sequence[Group]) -> str:
+    """How many seeds there are of each setting: ``3`` or ``2 to 5``."""
+    counts = sorted({len(group.runs) for group in groups})
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+
+
+def axes_of(groups: Sequence[Group]) -> tuple[str, ...]:
+    """The parameters that tell settings apart."""
+    return tuple(dict.fromkeys(name for group in groups for name in group.values))
+
+
+def place_of(group: Group) -> dict[str, Value]:
+    """The columns of a row that say which setting it is of."""
+    return {"setting": group.label, **group.values}

@@ -1,0 +1,152 @@
+"""The numbers that are drawn, against pandas and SciPy on the same files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from dlx.analysis.selectors import find
+from dlx.analysis.trials import Tables
+from dlx.drawing.subjects import Group, Run
+from dlx.drawing.tidy import Tidy
+from dlx.errors import UsageError
+from dlx.plot import chart_of, groups_of
+
+
+@pytest.fixture
+def groups(results: Path) -> list[Group]:
+    return groups_of(find([results]).trials)[0]
+
+
+def drawn(kind: str, groups: list[Group], **options: str) -> Tidy:
+    return chart_of(kind, options).data(groups)
+
+
+def as_frame(tidy: Tidy, index: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(list(tidy.rows)).set_index(index).sort_index()
+
+
+def assert_equal(tidy: Tidy, expected: pd.DataFrame, columns: dict[str, Any]) -> None:
+    """``columns``: of the tidy table, and what each is of the values pooled in ``expected`` (a grouped series)."""
+    index = list(expected.index.names)
+    found = as_frame(tidy, index)
+    assert len(found) == len(expected)
+    for column in columns:
+        np.testing.assert_allclose(
+            found[column].to_numpy(float), expected.sort_index()[column].to_numpy(float), rtol=1e-12
+        )
+
+
+def test_settings_are_in_the_order_of_their_values(groups: list[Group]) -> None:
+    assert [group.label for group in groups] == [
+        f"depth {depth}, activation {name}" for depth in (1, 2, 3) for name in ("relu", "sigmoid")
+    ]
+    assert {len(group.runs) for group in groups} == {3}
+
+
+@pytest.mark.parametrize(("parameter", "source"), [("bias", "probe"), ("kernel", "train")])
+def test_learning_speed(groups: list[Group], frame: dict[str, pd.DataFrame], parameter: str, source: str) -> None:
+    tidy = drawn("learning-speed", groups, parameter=parameter, source_of_norm=source)
+    rows = frame["gradients"].query("parameter == @parameter and source == @source")
+    grouped = rows.groupby(["depth", "activation", "epoch", "layer"])["grad_norm"]
+    expected = pd.DataFrame(
+        {"mean": grouped.agg(scipy.stats.gmean), "low": grouped.min(), "high": grouped.max(), "n": grouped.count()}
+    )
+    assert_equal(tidy, expected, dict.fromkeys(expected))
+
+
+def test_gradients_at_three_moments(groups: list[Group], frame: dict[str, pd.DataFrame]) -> None:
+    tidy = drawn("gradients", groups)
+    moments = {0: "before training", 2: "half way", 4: "at the end"}
+    rows = frame["gradients"].query("parameter == 'bias' and source == 'probe' and epoch in @moments.keys()")
+    grouped = rows.assign(moment=rows["epoch"].map(moments)).groupby(["moment", "depth", "activation", "layer"])
+    expected = pd.DataFrame({"mean": grouped["grad_norm"].agg(scipy.stats.gmean), "low": grouped["grad_norm"].min()})
+    assert_equal(tidy, expected, dict.fromkeys(expected))
+    assert tidy.distinct("moment") == list(moments.values())
+
+
+def test_gradients_in_epochs_that_were_asked_for(groups: list[Group]) -> None:
+    assert drawn("gradients", groups, epoch="1,3").distinct("moment") == ["epoch 1", "epoch 3"]
+    with pytest.raises(UsageError, match=r"epoch 9 \(recorded: 0, 1, 2, 3, 4\)"):
+        drawn("gradients", groups, epoch="9")
+
+
+def test_accuracy(groups: list[Group], frame: dict[str, pd.DataFrame]) -> None:
+    tidy = drawn("accuracy", groups, parts="train,val,test")
+    names = {"train_accuracy": "training", "val_accuracy": "validation", "test_accuracy": "test"}
+    long = frame["metrics"].melt(["depth", "activation", "epoch"], list(names), "part").replace({"part": names})
+    grouped = long.groupby(["depth", "activation", "part", "epoch"])["value"]
+    expected = pd.DataFrame({"mean": grouped.mean(), "low": grouped.min(), "high": grouped.max()})
+    assert_equal(tidy, expected, dict.fromkeys(expected))
+
+
+def test_activations_leave_the_output_layer_out(groups: list[Group], frame: dict[str, pd.DataFrame]) -> None:
+    tidy = drawn("activations", groups)
+    rows = frame["activations"].query("layer <= depth")
+    expected = rows.groupby(["depth", "activation", "epoch", "layer"])["saturated"].mean().rename("mean").to_frame()
+    assert_equal(tidy, expected, {"mean": None})
+    assert tidy.distinct("quantity") == ["saturated activations"]
+
+
+def test_sweep_has_means_intervals_and_seeds(groups: list[Group], frame: dict[str, pd.DataFrame]) -> None:
+    tidy = drawn("sweep", groups, metric="val_accuracy@last")
+    last = frame["metrics"].query("epoch == 4")
+    for (depth, activation), values in last.groupby(["depth", "activation"])["val_accuracy"]:
+        rows = [row for row in tidy.rows if (row["depth"], row["activation"]) == (depth, activation)]
+        (mean,) = (row for row in rows if row["part"] == "mean")
+        low, high = scipy.stats.t.interval(0.95, 2, values.mean(), scipy.stats.sem(values))
+        assert mean["n"] == 3
+        np.testing.assert_allclose([mean["value"], mean["low"], mean["high"]], [values.mean(), low, high], rtol=1e-9)
+        assert sorted(row["value"] for row in rows if row["part"] == "seed") == pytest.approx(sorted(values))
+    assert tidy.axes == ("depth", "activation")
+    assert drawn("sweep", groups, x="activation").axes == ("activation", "depth")
+
+
+def test_units_of_one_trial(tmp_path: Path) -> None:
+    rows = ["stage,epoch,step,layer,name,unit,bias_grad,kernel_grad_norm"]
+    values = {
+        (epoch, layer, unit): (-1) ** unit * (epoch + layer / 10)
+        for epoch in (0, 1)
+        for layer in (1, 2)
+        for unit in range(3)
+    }
+    rows += [
+        f"train,{epoch},0,{layer},dense_{layer},{unit},{value},{abs(value)}"
+        for (epoch, layer, unit), value in values.items()
+    ]
+    (tmp_path / "gradient_units.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    run = Run("a trial", 0, Tables(tmp_path))
+    for epoch in (0, 1):
+        tidy = chart_of("units", {"epoch": str(epoch), "units": "2"}).data(run)
+        found = {(epoch, row["layer"], row["unit"]): row["gradient"] for row in tidy.rows}
+        assert found == {key: value for key, value in values.items() if key[0] == epoch and key[2] < 2}
+        assert tidy.notes == ("2 units beyond the first 2 of their layer are not drawn (--units)",)
+
+
+def test_norms_of_zero_are_left_out_and_said(tmp_path: Path) -> None:
+    head = "stage,epoch,step,layer,name,parameter,source,grad_norm,weight_norm,update_ratio"
+    rows = [f"train,{epoch},0,1,dense_1,bias,probe,{norm},1,\ntrain,{epoch},0,1,dense_1,kernel,probe,1,1,"
+            for epoch, norm in enumerate((0.5, 0.0, "nan", 0.25))]  # fmt: skip
+    (tmp_path / "gradients.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    tidy = chart_of("learning-speed", {}).data([Group("one", (Run("a trial", 0, Tables(tmp_path)),))])
+    assert [(row["epoch"], row["mean"]) for row in tidy.rows] == [(0, 0.5), (3, 0.25)]
+    assert tidy.notes == ("2 points are not drawn: norms of zero have no place on a log axis",)
+
+
+def test_a_net_without_biases_shows_its_kernels(tmp_path: Path) -> None:
+    head = "stage,epoch,step,layer,name,parameter,source,grad_norm,weight_norm,update_ratio"
+    rows = ["train,0,0,1,dense_1,kernel,probe,0.1,1,", "train,0,0,2,output,kernel,probe,0.2,1,",
+            "train,0,0,2,output,bias,probe,0.3,1,"]  # fmt: skip
+    (tmp_path / "gradients.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    tidy = chart_of("learning-speed", {}).data([Group("one", (Run("a trial", 0, Tables(tmp_path)),))])
+    assert [row["mean"] for row in tidy.rows] == [0.1, 0.2]
+
+
+def test_a_table_that_was_not_asked_for_is_an_error_that_says_how(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a trial has no gradients.csv \(add `probes: \{gradients"):
+        chart_of("learning-speed", {}).data([Group("one", (Run("a trial", 0, Tables(tmp_path)),))])
