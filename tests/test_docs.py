@@ -42,7 +42,7 @@ def test_every_command_is_documented(name: str) -> None:
     assert f"### dlx {name}\n" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("run", "diagnose", "status")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("run", "diagnose", "diff", "status")])
 def test_every_example_runs(name: str, dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     arguments = example(name)
     assert arguments[0] == name
@@ -76,6 +76,9 @@ def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.Complete
     told = dlx(*example("diagnose"), DLX_RESULTS=str(tmp_path / "results"))
     assert told.returncode == 0, told.stderr
     assert "dense_1 learns" in told.stdout
+    told = dlx(*example("diff"), DLX_RESULTS=str(tmp_path / "results"))
+    assert told.returncode == 0, told.stderr
+    assert "model.depth  1 → 2" in told.stdout
 
 
 def test_specs_in_the_readme_are_valid() -> None:

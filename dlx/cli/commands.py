@@ -17,7 +17,7 @@ from dlx.errors import UsageError, nearest
 
 PANELS = {
     "Run": ("run", "sweep", "tune"),
-    "Look": ("status", "diagnose", "plot", "show"),
+    "Look": ("status", "diagnose", "diff", "plot", "show"),
     "Registry": ("models", "datasets"),
     "Set-up": ("check", "schema", "doctor"),
 }
