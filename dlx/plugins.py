@@ -1,9 +1,9 @@
 """``--plugins DIR``: a folder of modules whose members join the open sets while they are worked on.
 
 A module of the folder is a member as in dlx's own folders: a class ``Spec``, of a model, a
-data set, a stage, a probe or a diagnosis, named like the file. Modules that are none begin with ``_``;
-tests (``test_*.py``) may lie beside them. The SHA-256 of the folder's modules enters the id
-of every trial whose model or data come from it.
+data set, a stage, a probe, an augmentation or a diagnosis, named like the file. Modules that are
+none begin with ``_``; tests (``test_*.py``) may lie beside them. The SHA-256 of the folder's
+modules enters the id of every trial whose settings come from it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dlx.errors import DlxError, UsageError
 PACKAGE = "dlx_plugins"
 """The import name of the folder: ``from dlx_plugins.mine import Spec``, ``from . import _shared``."""
 
-_SETS = ("dlx.models", "dlx.datasets", "dlx.stages", "dlx.probes", "dlx.diagnoses")
+_SETS = ("dlx.models", "dlx.datasets", "dlx.stages", "dlx.probes", "dlx.augmentations", "dlx.diagnoses")
 
 
 @dataclass(frozen=True)

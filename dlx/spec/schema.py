@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
-from dlx import datasets, losses, models, optimizers, probes, stages
+from dlx import augmentations, datasets, losses, models, optimizers, probes, stages
+from dlx.augmentations import AugmentationSpec
 from dlx.datasets import DatasetSpec
 from dlx.every import Every
 from dlx.fields import Count, Fields, NonNegative, Positive
@@ -39,6 +40,7 @@ DEFAULT_STAGE = "supervised"
 
 Dataset = Annotated[DatasetSpec, OneOf(datasets.registry, DEFAULT_DATASET)]
 Model = Annotated[ModelSpec, OneOf(models.registry)]
+Augmentations = ListOf[Annotated[AugmentationSpec, OneOf(augmentations.registry)]]
 Optimizer = Annotated[OptimizerSpec, OneOf(optimizers.registry, "adam")]
 Stages = ListOf[Annotated[StageSpec, OneOf(stages.registry, DEFAULT_STAGE)]]
 
@@ -77,6 +79,16 @@ class Training(Fields):
     )
     optimizer: Optimizer = Field(
         default_factory=lambda: optimizers.registry.get("adam")(), description="an optimizer of Keras and its arguments"
+    )
+    augmentation: Augmentations = Field(
+        default=(),
+        description="what is done to the images of a training batch, after scaling, one after the other; [] leaves "
+        "them as they are. Validation, test and probes see plain data",
+    )
+    reduction: Literal["mean", "sum"] = Field(
+        default="mean",
+        description="of the loss over a batch's examples: what the optimizer descends. Losses and gradient norms in "
+        "the tables are those of the mean either way",
     )
     l1: NonNegative = Field(default=0.0, description="adds l1·Σ|W| over kernels to the objective")
     l2: NonNegative = Field(default=0.0, description="adds (l2/2)·‖W‖² over kernels to the objective")

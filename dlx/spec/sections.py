@@ -166,6 +166,11 @@ def _too_large(batch_size: int, examples: int) -> str:
 
 def _training(training: Training, info: Any, sizes: Mapping[str, int]) -> list[Complaint]:
     complaints: list[Complaint] = []
+    for position, augmentation in enumerate(training.augmentation):
+        try:
+            augmentation.check(info.input_shape)
+        except FieldError as error:
+            complaints.append((("augmentation", position, *error.path), error.message))
     if isinstance(training.batch_size, int) and training.batch_size > sizes["train"]:
         complaints.append((("batch_size",), _too_large(training.batch_size, sizes["train"])))
     stopping = training.early_stopping

@@ -65,12 +65,14 @@ class StepResult(NamedTuple):
 
     ``updates``: per group, what its optimiser takes as gradients (they need not be any).
     ``state``: the new values of the stage's state variables. ``sums``: quantities summed
-    over the batch's examples, scalars or vectors.
+    over the batch's examples, scalars or vectors. ``gradients``: per group, those of the mean
+    data loss, which the tables' norms are of, where they are not the updates.
     """
 
     updates: dict[str, list[Tensor]]
     state: list[Tensor]
     sums: dict[str, Tensor]
+    gradients: dict[str, list[Tensor]] | None = None
 
 
 class StageMetrics(Protocol):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from dlx.augmentations import AugmentationSpec, augment
 from dlx.errors import FieldError, nearest
 from dlx.losses import Loss
 from dlx.metrics import Metrics
@@ -101,6 +102,8 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         l1=training.l1,
         l2=training.l2,
         class_weights=_class_weights(training.class_weights, splits),
+        reduction=training.reduction,
+        augmentation=training.augmentation,
         nonlinearities={name: found.tensor for name, found in watched.items()},
         limits={name: found for name, found in limits.items() if found},
     )
@@ -122,7 +125,9 @@ def _class_weights(given: Mapping[str, float] | str | None, splits: Splits) -> l
 
 
 class Supervised(Stage):
-    """Gradient descent on the mean data loss of a mini-batch.
+    """Gradient descent on the data loss of a mini-batch, its mean or, by ``reduction``, its sum over examples.
+
+    The inputs of a step go through ``augmentation`` first; nothing else does.
 
     ``activation`` is the output activation; ``class_weights`` (classes,) multiply the loss
     of an example by the weight of its class, the mean still being over examples.
@@ -143,6 +148,8 @@ class Supervised(Stage):
         l1: float = 0.0,
         l2: float = 0.0,
         class_weights: Sequence[float] | None = None,
+        reduction: Literal["mean", "sum"] = "mean",
+        augmentation: Sequence[AugmentationSpec] = (),
         nonlinearities: Mapping[str, Any] | None = None,
         limits: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
@@ -152,6 +159,8 @@ class Supervised(Stage):
         self._loss = loss
         self._activation = activation
         self._class_weights = class_weights
+        self._reduction = reduction
+        self._augmentation = tuple(augmentation)
         variables: list[Variable] = list(model.trainable_variables)
         penalised = [variable.name.endswith("kernel") for variable in variables]
         self.groups = {"model": Group(variables, optimizer, l1=l1, l2=l2, penalised=penalised)}
@@ -165,15 +174,22 @@ class Supervised(Stage):
     def step(
         self, groups: Values, state: Sequence[Tensor], batch: Batch, key: Any, differentiate: ValueAndGrad
     ) -> StepResult:
-        def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
-            logits, new_state = self._forward(weights, state, batch.inputs, training=True)
-            losses = self._losses(logits, batch.targets)
-            from keras import ops
+        from keras import ops
 
+        inputs = augment(self._augmentation, batch.inputs, key)
+
+        def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
+            logits, new_state = self._forward(weights, state, inputs, training=True)
+            losses = self._losses(logits, batch.targets)
             return ops.mean(losses), (losses, logits, new_state)
 
         (_, (losses, logits, new_state)), gradients = differentiate(objective, groups["model"])
-        return StepResult({"model": gradients}, new_state, self.metrics.sums(losses, logits, batch.targets))
+        sums = self.metrics.sums(losses, logits, batch.targets)
+        if self._reduction == "mean":
+            return StepResult({"model": gradients}, new_state, sums)
+        count = ops.cast(ops.shape(batch.targets)[0], "float32")
+        updates = [gradient * count for gradient in gradients]
+        return StepResult({"model": updates}, new_state, sums, {"model": gradients})
 
     def loss(self, groups: Values, state: Sequence[Tensor], batch: Batch) -> Tensor:
         from keras import ops

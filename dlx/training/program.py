@@ -191,7 +191,8 @@ class Program(ABC):
         result = self.stage.step(values, state, batch, StepKey(words, step), self._differentiate)
         added = [result.sums[name] for name in self._sum_names]
         if self._watch:
-            gradients = [gradient for name in self.stage.groups for gradient in result.updates[name]]
+            recorded = result.updates if result.gradients is None else result.gradients
+            gradients = [gradient for name in self.stage.groups for gradient in recorded[name]]
             added.append(ops.stack([self._square_sum(gradient) for gradient in gradients]))
         return result, added
 

@@ -1,0 +1,53 @@
+"""Augmentations: an open set. What is done to the images of a training batch before the network sees them.
+
+An augmentation runs inside the compiled step, in Keras ops, on scaled images. What it draws
+comes from the step's key: the same step of the same trial always sees the same images,
+interrupted or not. What validation, test and probes see is left alone. A member is a module
+with a class ``Spec``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from dlx.errors import FieldError
+from dlx.fields import MemberFields
+from dlx.registry import OpenSet
+
+Tensor = Any
+Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+class AugmentationSpec(MemberFields):
+    """The contract of an augmentation: images in, changed images of the same shape out.
+
+    Each image of a batch gets draws of its own. Where something from outside of an image comes
+    into view it is 0: black under ``scaling: unit``, the mean under ``standardize``.
+    """
+
+    def check(self, input_shape: tuple[int, ...]) -> None:
+        """Raises :class:`~dlx.errors.FieldError` where it cannot be applied to examples of this shape."""
+        if len(input_shape) != 3:
+            shape = "x".join(map(str, input_shape))
+            raise FieldError(f"{self.name} is for images (height, width, channels), and the data have shape {shape}")
+
+    @abstractmethod
+    def apply(self, images: Tensor, key: Any) -> Tensor:
+        """Augmented images; ``images`` float32 (batch, height, width, channels), scaled.
+
+        ``key`` is a :class:`keras.random.SeedGenerator` of this step.
+        """
+
+
+def augment(augmentations: Sequence[AugmentationSpec], images: Tensor, key: Any) -> Tensor:
+    """One augmentation after the other, in the order of the spec."""
+    for augmentation in augmentations:
+        images = augmentation.apply(images, key)
+    return images
+
+
+registry: OpenSet[AugmentationSpec] = OpenSet("augmentation", "dlx.augmentations", AugmentationSpec)
