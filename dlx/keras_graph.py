@@ -110,7 +110,9 @@ def _nodes(model: Any) -> list[Any]:
 
 
 def _has_kernel(layer: Any) -> bool:
-    return any("kernel" in weight.name or weight.name == "embeddings" for weight in getattr(layer, "weights", ()))
+    return getattr(layer, "shares_kernel", False) or any(
+        "kernel" in weight.name or weight.name == "embeddings" for weight in getattr(layer, "weights", ())
+    )
 
 
 def _is_activation(layer: Any) -> bool:

@@ -406,6 +406,15 @@ class DigitCodes(Layer):
         return KerasDigitCodes(self.classes, name=self.name)
 
 
+def transposed_positions(positions: Pair, kernel: Pair, stride: Pair, padding: Padding) -> Pair:
+    """Positions along (height, width) that a transposed convolution gives, as Keras counts them."""
+    height, width = (
+        at * step + (max(size - step, 0) if padding == "valid" else 0)
+        for at, size, step in zip(positions, kernel, stride, strict=True)
+    )
+    return height, width
+
+
 def _kernel_and_bias(kernel: Shape, use_bias: bool) -> tuple[Variable, ...]:
     bias = (Variable("bias", kernel[-1:]),) if use_bias else ()
     return (Variable("kernel", kernel), *bias)

@@ -40,15 +40,17 @@ class MemberSet(Protocol):
 class OneOf:
     """Annotates a field that holds one member of ``members``: ``Annotated[ModelSpec, OneOf(registry)]``.
 
-    ``default`` is the member meant by a mapping without ``name``.
+    ``default`` is the member meant by a mapping without ``name``. ``key`` is what a spec writes
+    in place of ``name``; settings that were written out have ``name`` all the same.
     """
 
     members: MemberSet
     default: str | None = None
+    key: str = "name"
 
     def member(self, value: object) -> type[MemberFields] | None:
         """The class a value of the spec asks for; None where it names none that there is."""
-        name = value if isinstance(value, str) else value.get("name") if isinstance(value, Mapping) else None
+        name = value if isinstance(value, str) else self._named(value) if isinstance(value, Mapping) else None
         name = self.default if name is None else name
         try:
             return self.members.get(name) if isinstance(name, str) else None
@@ -64,18 +66,23 @@ class OneOf:
             value = {"name": value}
         if not isinstance(value, Mapping):
             raise problem(f"must be the name of a {kind} or a mapping with its name, not {value!r}", (), value)
-        name = value.get("name", self.default)
+        name = self._named(value)
+        name = self.default if name is None else name
         if name is None:
             known = ", ".join(self.members.names())
-            raise problem(f"is missing: which {kind}? (available: {known})", ("name",), value)
+            raise problem(f"is missing: which {kind}? (available: {known})", (self.key,), value)
         if not isinstance(name, str):
-            raise problem(f"must be the name of a {kind}, not {name!r}", ("name",), name)
+            raise problem(f"must be the name of a {kind}, not {name!r}", (self.key,), name)
         try:
             member = self.members.get(name)
         except UsageError as error:  # nobody registered it, or another package's does not load
-            raise problem(str(error), ("name",), name) from None
+            raise problem(str(error), (self.key,), name) from None
         canonical = member.model_fields["name"].default
-        return member.model_validate({**value, "name": canonical if isinstance(canonical, str) else name})
+        rest = {key: item for key, item in value.items() if key != self.key}
+        return member.model_validate({**rest, "name": canonical if isinstance(canonical, str) else name})
+
+    def _named(self, value: Mapping[str, Any]) -> Any:
+        return value.get(self.key, value.get("name"))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -97,8 +104,10 @@ class OneOf:
         schema = handler.resolve_ref_schema(handler(member.__pydantic_core_schema__))
         schema["title"] = name
         schema["description"] = member.summary or schema.get("description", "")
+        if self.key != "name" and "name" in schema["properties"]:
+            schema["properties"] = {self.key: schema["properties"].pop("name"), **schema["properties"]}
         if named and name != self.default:
-            schema["required"] = sorted({"name", *schema.get("required", ())})
+            schema["required"] = sorted({self.key, *schema.get("required", ())})
         return {"$ref": schema["$ref"]} if "$ref" in schema else schema
 
 

@@ -77,6 +77,8 @@ class Network:
         # The last axis of an image is its channels; a vector's components are its pixels.
         axes = input_shape[:-1] or input_shape
         self.input = Node(None, (), input_shape, Field((1,) * len(axes), (1,) * len(axes)))
+        self.decoder: frozenset[str] = frozenset()
+        """Names of the layers that turn a code into the input again: their rows have no number."""
         self._extent = axes
         self._nodes: list[Node] = []
 
@@ -123,6 +125,8 @@ class Network:
         latest: dict[Node, int] = {self.input: 0}
         count = 0
         for layer, node in self._layers():
+            if layer.name in self.decoder:
+                continue
             before = max(latest[source] for source in node.inputs)
             if layer.has_kernel:
                 count += 1

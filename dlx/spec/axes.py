@@ -30,7 +30,7 @@ from random import Random
 from dlx.errors import PathKey, SpecError, dotted, nearest
 from dlx.scalars import MAX_INTEGER
 from dlx.spec.document import Node, Place, node_of, parse_value
-from dlx.spec.overrides import Assignment, Path, assign, parse_path
+from dlx.spec.overrides import NAMING, Assignment, Path, assign, parse_path
 from dlx.spec.problems import Findings, show
 from dlx.spec.ranges import Spread, is_range, parse_range, parse_spread
 
@@ -44,6 +44,7 @@ SHORT = {
     "optimizer": "training.optimizer",
     "learning-rate": "training.optimizer.learning_rate",
     "batch-size": "training.batch_size",
+    "pretraining": "pretraining",
 }
 """Axes that have a name of their own."""
 
@@ -57,10 +58,11 @@ USUAL = {
     "optimizer": "sgd,rmsprop,adam",
     "learning-rate": "log(1e-4, 1e-1, 4)",
     "batch-size": "1,10,100,1000",
+    "pretraining": "{method: none, match: epochs},autoencoder,denoising_autoencoder,rbm",
 }
 """The values of those axes where nobody says which: enough to see what the axis does, few enough for a lecture."""
 
-SWEPT = ("dataset", "model", "training", "stages")
+SWEPT = ("dataset", "model", "pretraining", "training", "stages")
 
 
 @dataclass(frozen=True)
@@ -144,9 +146,7 @@ def axis_path(name: str, place: Place) -> Path:
         hint = nearest(name, SHORT) if len(path) == 1 else nearest(path[0], SWEPT)
         begin = f"{', '.join(SWEPT[:-1])} or {SWEPT[-1]}"
         raise SpecError([place.problem(f"unknown axis {show(name)}: paths begin with {begin} ({hint})")])
-    if path == ("model", "name") or (len(path) == 2 and path[1] == "name"):
-        return path[:1]
-    return path[:-1] if len(path) > 1 and path[-1] == "name" else path
+    return path[:-1] if len(path) > 1 and path[-1] in NAMING else path
 
 
 def groups_of(sweep: Node | None) -> list[Group]:

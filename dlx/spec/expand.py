@@ -16,7 +16,7 @@ from dlx.scalars import inline
 from dlx.spec.axes import Group
 from dlx.spec.document import Node
 from dlx.spec.identity import Fingerprint
-from dlx.spec.overrides import Assignment, apply, in_order
+from dlx.spec.overrides import Assignment, apply, in_order, naming
 from dlx.spec.problems import Findings
 from dlx.spec.schema import Setting
 from dlx.spec.sections import SECTIONS, SectionName, check_section, complete
@@ -142,7 +142,7 @@ class Expansion:
 
 def shown(node: Node) -> Any:
     """A value of an axis as it stands in tables: a scalar, a member's name, else YAML on one line."""
-    name = node.child("name")
+    name = naming(node)
     if isinstance(node.content, Mapping) and name is not None and len(node.content) == 1:
         return name.value
     return inline(node.value) if isinstance(node.content, Mapping | tuple) else node.value

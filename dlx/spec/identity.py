@@ -1,8 +1,8 @@
 """A trial's id: what determines what is trained, as canonical JSON, hashed.
 
 The JSON has sorted keys, no spaces and shortest floats. It holds dataset (with its
-digest), model, training, stages where the spec lists them, and seed, each without the
-fields at their defaults, each member with its name and revision; not the name,
+digest), model, training, pretraining or the list of stages where there is one, and seed,
+each without the fields at their defaults, each member with its name and revision; not the name,
 description, probes, records or checkpoints, which change nothing that is trained.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from dlx import losses
 from dlx.members import canonical
+from dlx.spec.pretraining import NO_PRETRAINING
 from dlx.spec.schema import Setting
 from dlx.spec.seeds import Seed
 
@@ -55,7 +56,9 @@ def _of_setting(setting: Setting) -> dict[str, Any]:
         model.pop("output_activation", None)
     dataset = {**canonical(setting.dataset), "digest": setting.dataset.digest()}
     stages = {"stages": canonical(setting.stages)} if setting.stages else {}
-    return {"dataset": dataset, "model": model, "training": training, **stages}
+    pretraining = canonical(setting.pretraining)
+    before = {"pretraining": pretraining} if pretraining != canonical(NO_PRETRAINING) else {}
+    return {"dataset": dataset, "model": model, **before, "training": training, **stages}
 
 
 def _json(value: Any) -> str:

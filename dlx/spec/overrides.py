@@ -18,6 +18,9 @@ from dlx.spec.problems import show
 _PATH = re.compile(r"[^.\[\]=\s]+(?:\.[^.\[\]=\s]+|\[\d{1,9}\])*")
 _STEP = re.compile(r"[^.\[\]]+")
 
+NAMING = ("name", "method")
+"""Keys that name a member, so that the rest of it belongs to that member."""
+
 Path = tuple[str, ...]
 
 
@@ -49,8 +52,8 @@ def parse_set(text: str) -> Assignment:
 
 def assign(path: Path, node: Node, place: Place) -> Assignment:
     """An assignment; one to a member's name is one of a member with nothing but that name."""
-    if len(path) > 1 and path[-1] == "name":
-        return Assignment(path[:-1], Node({"name": node}, node.place, {"name": place}), place)
+    if len(path) > 1 and path[-1] in NAMING:
+        return Assignment(path[:-1], Node({path[-1]: node}, node.place, {path[-1]: place}), place)
     return Assignment(path, node, place)
 
 
@@ -111,6 +114,11 @@ def _put_in_list(node: Node, assignment: Assignment, above: tuple[PathKey, ...],
     return Node((*node.content[:index], inner, *node.content[index + 1 :]), node.place)
 
 
+def naming(node: Node) -> Node | None:
+    """What names the member that a node stands for, where it does."""
+    return next((found for key in NAMING if (found := node.child(key)) is not None), None)
+
+
 def _nowhere(assignment: Assignment, above: tuple[PathKey, ...], message: str) -> SpecError:
     return SpecError([assignment.place.problem(message, above)])
 
@@ -119,12 +127,11 @@ def _dropped(old: Node | None, new: Node) -> list[str]:
     """The settings of a member that go when a member is put in its place."""
     if old is None or not isinstance(old.content, Mapping):
         return []
-    if not isinstance(new.content, str) and new.child("name") is None:
+    if not isinstance(new.content, str) and naming(new) is None:
         return []
     kept = {key for key, _ in new.items()}
-    return [key for key in old.content if key != "name" and key not in kept]
+    return [key for key in old.content if key not in NAMING and key not in kept]
 
 
 def _named(node: Node) -> str:
-    name = node.child("name")
-    return show((name or node).value)
+    return show((naming(node) or node).value)

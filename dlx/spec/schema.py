@@ -6,6 +6,7 @@ language (seeds, axes) is in :mod:`dlx.spec.axes`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +18,13 @@ from dlx import augmentations, datasets, losses, models, optimizers, probes, sta
 from dlx.augmentations import AugmentationSpec
 from dlx.datasets import DatasetSpec
 from dlx.every import Every
-from dlx.fields import Count, Fields, NonNegative, Positive
+from dlx.fields import Count, Fields, MemberFields, NonNegative, Positive
 from dlx.losses import Loss, LossName
 from dlx.members import OneOf
 from dlx.models import ListOf, ModelSpec
 from dlx.optimizers import OptimizerSpec
 from dlx.probes import ProbeSpec
+from dlx.spec.pretraining import NO_PRETRAINING, NoPretraining, Pretraining, stages_of
 from dlx.stages import PlannedStage, StageSpec
 
 if TYPE_CHECKING:
@@ -186,6 +188,10 @@ class Spec(Fields):
         description="what is learned: the name of a dataset, or its settings",
     )
     model: Model = Field(description="what learns: the name of a model, or its settings")
+    pretraining: Pretraining = Field(
+        default_factory=NoPretraining,
+        description="how hidden layers are trained before, one by one and without labels: a method, or its settings",
+    )
     training: Training = Field(default_factory=Training, description="how it is trained")
     stages: Stages | None = Field(
         default=None,
@@ -222,13 +228,14 @@ class Setting:
     probes: Mapping[str, ProbeSpec]
     records: Records
     stages: tuple[StageSpec, ...] = ()
-    """As the spec lists them; empty: training with labels alone."""
+    """As the spec lists them; empty: those that ``pretraining`` stands for."""
+    pretraining: MemberFields = NO_PRETRAINING
 
     @cached_property
     def pipeline(self) -> tuple[PlannedStage, ...]:
         """The stages one after the other, each with its name and all settings."""
         training = self.training
-        specs = self.stages or (stages.registry.get(DEFAULT_STAGE)(name=DEFAULT_STAGE),)
+        specs = self.stages or stages_of(self.pretraining, self)
         return tuple(
             PlannedStage(
                 spec.stage or spec.usual_name(self, position),
@@ -240,6 +247,12 @@ class Setting:
             )
             for position, spec in enumerate(specs)
         )
+
+    def steps(self, *, labelled: bool) -> int:
+        """Steps in an epoch with training's batch size, of stages with or without labels."""
+        examples = self.dataset.sizes()["train"]
+        batch_size = self.training.batch_size
+        return 1 if batch_size == "full" else math.ceil(examples / batch_size)
 
     @property
     def loss(self) -> Loss:

@@ -9,16 +9,18 @@ from pydantic import ValidationError
 
 from dlx import losses, probes, stages
 from dlx.errors import FieldError, PathKey, Problem, nearest
+from dlx.fields import MemberFields
 from dlx.members import OneOf
 from dlx.probes import ProbeSpec
 from dlx.spec import schema
 from dlx.spec.document import Node, Place
+from dlx.spec.pretraining import NO_PRETRAINING
 from dlx.spec.problems import Alternative, Path, alternatives, show, translate
 from dlx.spec.schema import Records, Setting, Training
 from dlx.stages import StageSpec
 
-SectionName = Literal["dataset", "model", "training", "probes", "records", "stages"]
-SECTIONS: tuple[SectionName, ...] = ("dataset", "model", "training", "probes", "records", "stages")
+SectionName = Literal["dataset", "model", "training", "probes", "records", "stages", "pretraining"]
+SECTIONS: tuple[SectionName, ...] = ("dataset", "model", "training", "probes", "records", "stages", "pretraining")
 
 Checked = tuple[Any, list[Problem]]
 """A section's value (None if it could not be made) and what is wrong."""
@@ -35,7 +37,13 @@ def check_section(name: SectionName, node: Node | None, top: Place) -> Checked:
     return _validated(field, given, _DEFAULTS[name], given or Node(None, (node or Node(None, top)).place), (name,))
 
 
-_DEFAULTS: Mapping[str, Any] = {"dataset": schema.DEFAULT_DATASET, "model": {}, "training": {}, "records": {}}
+_DEFAULTS: Mapping[str, Any] = {
+    "dataset": schema.DEFAULT_DATASET,
+    "model": {},
+    "training": {},
+    "records": {},
+    "pretraining": {},
+}
 
 
 def _validated(field: Sequence[Alternative], node: Node | None, default: Any, at: Node, path: Path) -> Checked:
@@ -103,7 +111,8 @@ def complete(
     training: Training,
     probing: Mapping[str, ProbeSpec],
     records: Records,
-    staged: tuple[StageSpec, ...],
+    staged: tuple[StageSpec, ...] = (),
+    pretraining: MemberFields = NO_PRETRAINING,
 ) -> tuple[Setting | None, list[Complaint]]:
     """A setting from its sections, with what they ask of one another checked and written in."""
     complaints: list[Complaint] = []
@@ -130,7 +139,7 @@ def complete(
         return None, complaints
     training = training.model_copy(update={"loss": loss.name})
     model = model.model_copy(update={"output_activation": activation})
-    setting = Setting(dataset, model, training, probing, records, staged)
+    setting = Setting(dataset, model, training, probing, records, staged, pretraining)
     complaints += _stages(setting, sizes)
     for name, probe in () if complaints else probing.items():
         try:
@@ -142,22 +151,33 @@ def complete(
 
 def _stages(setting: Setting, sizes: Mapping[str, int]) -> list[Complaint]:
     """What the stages ask of model and data, and of one another."""
+    listed = bool(setting.stages)
+    if listed and setting.pretraining != NO_PRETRAINING:
+        return [(("pretraining",), "stages are listed too: one of the two says what is trained")]
+    try:
+        specs = [planned.spec for planned in setting.pipeline]
+    except FieldError as error:
+        return [(("pretraining", *error.path), error.message)]
     complaints: list[Complaint] = []
-    for position, spec in enumerate(setting.stages):
+    for position, spec in enumerate(specs):
+        where: tuple[PathKey, ...] = ("stages", position) if listed else ("pretraining",)
         try:
             spec.check(setting)
         except FieldError as error:
-            complaints.append((("stages", position, *error.path), error.message))
+            complaints.append(((*where, *error.path), error.message))
         if isinstance(spec.batch_size, int) and spec.batch_size > sizes["train"]:
-            complaints.append((("stages", position, "batch_size"), _too_large(spec.batch_size, sizes["train"])))
-    if complaints:
-        return complaints
+            complaints.append(((*where, "batch_size"), _too_large(spec.batch_size, sizes["train"])))
     names = [planned.name for planned in setting.pipeline]
     for position, name in enumerate(names):
         if name in names[:position]:
             message = f"two stages are called {name}: give one of them another name with `stage`"
             complaints.append((("stages", position), message))
-    return complaints
+    if not specs[-1].whole_network:
+        last = len(specs) - 1
+        complaints.append(
+            (("stages", last), "the last stage must be of the whole network: supervised (epochs: 0 to look)")
+        )
+    return list(dict.fromkeys(complaints))
 
 
 def _too_large(batch_size: int, examples: int) -> str:

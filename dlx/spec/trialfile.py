@@ -15,12 +15,13 @@ from dlx.spec import document
 from dlx.spec.document import Node
 from dlx.spec.expand import Trial
 from dlx.spec.identity import trial_id
+from dlx.spec.pretraining import NO_PRETRAINING
 from dlx.spec.problems import Findings
 from dlx.spec.schema import DEFAULT_PROBES, Setting
 from dlx.spec.sections import SECTIONS, SectionName, check_section, complete
 from dlx.spec.seeds import Seed, seeds_of
 
-OPTIONAL = ("stages",)
+OPTIONAL = ("stages", "pretraining")
 """Sections that are written where they say something: other trials' files stay as they are."""
 
 _ABOUT = ("trial", "experiment", "seed", "digests", "revisions")
@@ -54,7 +55,7 @@ def settings(setting: Setting) -> dict[str, Any]:
 
 
 def _is_written(setting: Setting, name: SectionName) -> bool:
-    return name not in OPTIONAL or bool(getattr(setting, name))
+    return name not in OPTIONAL or getattr(setting, name) not in ((), NO_PRETRAINING)
 
 
 def load_trial(path: str | PathLike[str]) -> Trial:

@@ -105,9 +105,9 @@ class Stage(ABC):
     unnumbered: frozenset[str] = frozenset()
     """Layers of ``model`` that are none of the final network's: their rows have no number."""
 
-    def handed_on(self) -> list[Variable]:
-        """The variables whose values later stages begin with, if they have them."""
-        return list(self.model.weights)
+    def hand_on(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What later stages begin with, by the path of their variables, given all weights of ``model`` by path."""
+        return dict(weights)
 
     @abstractmethod
     def sum_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -155,6 +155,8 @@ class StageSpec(MemberFields):
 
     supervised: ClassVar[bool] = False
     """Whether it learns from labels."""
+    whole_network: ClassVar[bool] = False
+    """Whether the network that it records is the trial's: the last stage's must be."""
 
     stage: str | None = Field(
         default=None, pattern=r"^[a-z][a-z0-9_]{0,39}$", description="its name in the tables; null: the usual one"

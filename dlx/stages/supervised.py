@@ -36,6 +36,7 @@ class Spec(StageSpec):
     summary: ClassVar[str] = "training with labels, of all layers or of some"
     source: ClassVar[str] = "Rumelhart, Hinton, Williams 1986, Learning representations by back-propagating errors"
     supervised: ClassVar[bool] = True
+    whole_network: ClassVar[bool] = True
 
     name: Literal["supervised"] = "supervised"
     layers: ListOf[str] | None = Field(

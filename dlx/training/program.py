@@ -315,7 +315,7 @@ class Program(ABC):
 
     def handed_on(self) -> Arrays:
         """What the stage leaves for later ones, by path."""
-        return {variable.path: to_host(variable) for variable in self.stage.handed_on()}
+        return self.stage.hand_on(self.weights())
 
     def set_weights(self, arrays: Arrays) -> None:
         """Put weights back (best epoch); optimisers are left alone."""

@@ -170,7 +170,8 @@ def test_combinations_that_are_the_same_trial_are_trained_once() -> None:
         ("model.width: 'log(1, 2, 1)'", "at least 2"),
         (
             "mode.depth: [1]",
-            "unknown axis 'mode.depth': paths begin with dataset, model, training or stages (did you mean 'model'?)",
+            "unknown axis 'mode.depth': paths begin with dataset, model, pretraining, training or stages "
+            "(did you mean 'model'?)",
         ),
         ("dpth: [1]", "did you mean 'depth'"),
         ("probes.gradients.sample: [1]", "unknown axis"),
