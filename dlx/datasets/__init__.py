@@ -140,7 +140,7 @@ class DatasetSpec(MemberFields):
             info = _info.picked(info, _info.class_numbers(info, self.classes))
         if self.test is not None and info.test:
             if not self.drawn_test:
-                message = f"there is an official test set of {info.test:,} examples: none is drawn"
+                message = f"there is a test set of {info.test:,} examples already: none is drawn"
                 raise FieldError(message, ("test",))
             info = _info.rejoined(info)
         test = self.test_share()
@@ -226,7 +226,11 @@ class InMemory(DatasetSpec):
         from dlx.sources import arrange, divide
 
         self.sizes()  # impossible settings are told before a download is begun
-        return divide(self, arrange(self, self.official(places)))
+        return self.completed(divide(self, arrange(self, self.official(places))))
+
+    def completed(self, splits: Splits) -> Splits:
+        """The parts with what can only be known when the training part is, besides its scaling."""
+        return splits
 
 
 registry: OpenSet[DatasetSpec] = OpenSet(

@@ -107,14 +107,16 @@ class TrialDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             present = self.spec.read_text("utf-8", "replace") if self.spec.exists() else None
         begun = ownership.read_owner(self.path) is not None
-        if present != trial_yaml and not begun:
-            # Not durable: what a power cut takes of a trial that has not begun is made again from the spec.
-            atomic.write_text(self.spec, trial_yaml, durable=False, error=ResultsError)
+        same = present is not None and environment.portable(present) == environment.portable(trial_yaml)
+        if present != trial_yaml and (same or not begun):
+            # Of one that has begun, only where its data are now is said anew. What a power cut takes of one that has
+            # not is made again from the spec.
+            atomic.write_text(self.spec, trial_yaml, durable=begun, error=ResultsError)
             present = trial_yaml
         status = read_status(self.status_file)
         if listing is not None and not begun and (status.listing != listing or not self.status_file.exists()):
             write_status(self.status_file, replace(status, listing=listing), durable=False, error=ResultsError)
-        return present == trial_yaml
+        return same or present == trial_yaml
 
     def status(self) -> Status:
         """How the trial stands: one whose process died while running is ``interrupted``."""

@@ -55,6 +55,8 @@ def _of_setting(setting: Setting) -> dict[str, Any]:
     if setting.model.output_activation == setting.loss.activation(None, task):
         model.pop("output_activation", None)
     dataset = {**canonical(setting.dataset), "digest": setting.dataset.digest()}
+    for field in setting.dataset.path_fields:
+        dataset.pop(field, None)  # what is in a file counts, not where it is
     stages = {"stages": canonical(setting.stages)} if setting.stages else {}
     pretraining = canonical(setting.pretraining)
     before = {"pretraining": pretraining} if pretraining != canonical(NO_PRETRAINING) else {}

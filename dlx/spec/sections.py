@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from dlx import losses, probes, stages
+from dlx.datasets import DatasetSpec
 from dlx.errors import FieldError, PathKey, Problem, nearest
 from dlx.fields import MemberFields
 from dlx.members import OneOf
@@ -34,7 +36,27 @@ def check_section(name: SectionName, node: Node | None, top: Place) -> Checked:
     if name == "stages":
         return _check_stages(given)
     field = alternatives(schema.Spec.model_fields[name].annotation, schema.Spec.model_fields[name].metadata)
-    return _validated(field, given, _DEFAULTS[name], given or Node(None, (node or Node(None, top)).place), (name,))
+    at = given or Node(None, (node or Node(None, top)).place)
+    value, problems = _validated(field, given, _DEFAULTS[name], at, (name,))
+    return (located(value, at) if name == "dataset" and value is not None else value), problems
+
+
+def located(dataset: DatasetSpec, at: Node) -> DatasetSpec:
+    """A data set whose files are named from the root: relative ones are relative to the file that names them.
+
+    On a command line that is the folder in which it is called.
+    """
+    if not dataset.path_fields:
+        return dataset
+    from dlx.datasets._files import resolve
+
+    found = {}
+    for field in dataset.path_fields:
+        path = getattr(dataset, field)
+        if path is not None:
+            file = pathlib.Path(at.find((field,)).file)
+            found[field] = resolve(path, file.parent if file.is_file() else pathlib.Path())
+    return dataset.model_copy(update=found)
 
 
 _DEFAULTS: Mapping[str, Any] = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from dlx import plugins
+from dlx.datasets._files import find_again
 from dlx.errors import SpecError
 from dlx.fields import MemberFields
 from dlx.members import plain
@@ -25,6 +27,8 @@ OPTIONAL = ("stages", "pretraining")
 """Sections that are written where they say something: other trials' files stay as they are."""
 
 _ABOUT = ("trial", "experiment", "seed", "digests", "revisions")
+_FILES = "files"
+"""Where data of one's own were: last, and no part of what is trained (``dlx.records.environment.portable``)."""
 
 
 def resolved(trial: Trial, experiment: str = "") -> str:
@@ -45,12 +49,15 @@ def resolved(trial: Trial, experiment: str = "") -> str:
         "digests": digests,
         "revisions": {kind: member.revision for kind, member in members.items()},
     }
-    return write({**about, **settings(setting)})
+    files = {field: getattr(setting.dataset, field) for field in setting.dataset.path_fields}
+    return write({**about, **settings(setting)} | ({_FILES: files} if files else {}))
 
 
 def settings(setting: Setting) -> dict[str, Any]:
-    """The sections of a setting as plain values, every field written out."""
+    """The sections of a setting as plain values, every field written out but those that say where data are."""
     values: dict[str, Any] = {name: plain(getattr(setting, name)) for name in SECTIONS if _is_written(setting, name)}
+    for field in setting.dataset.path_fields:
+        del values["dataset"][field]
     return {**values, "probes": {name: _without_name(probe) for name, probe in values["probes"].items()}}
 
 
@@ -66,7 +73,9 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     _, root = document.read(path, times=document.MAX_TRIAL)
     findings = Findings()
     findings.problems += [
-        root.keys[key].problem("unknown key", (key,)) for key, _ in root.items() if key not in (*_ABOUT, *SECTIONS)
+        root.keys[key].problem("unknown key", (key,))
+        for key, _ in root.items()
+        if key not in (*_ABOUT, *SECTIONS, _FILES)
     ]
     if not isinstance(root.content, Mapping):
         raise SpecError([root.place.problem("not a trial.yaml")])
@@ -81,6 +90,8 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     values: list[Any] = []
     for name in SECTIONS:
         node = root.child(name)
+        if name == "dataset" and node is not None:
+            node = _with_files(node, root)
         if name == "probes" and node is not None and isinstance(node.content, Mapping):
             node = _only_these(node)
         value, problems = check_section(name, node, root.place)
@@ -110,6 +121,30 @@ def load_trial(path: str | PathLike[str]) -> Trial:
 
 def _without_name(probe: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in probe.items() if key != "name"}
+
+
+def _with_files(dataset: Node, root: Node) -> Node:
+    """The settings of a data set with where its files are now; raises SpecError where they are nowhere."""
+    files = root.child(_FILES)
+    if files is None:
+        return dataset
+    fields = {field: node for field, node in files.items() if node.content is not None}
+    digests = root.child("digests")
+    digest = digests.child("dataset") if digests is not None else None
+    wanted = digest.content if digest is not None else None
+    if not isinstance(wanted, str) or not all(isinstance(node.content, str) for node in fields.values()):
+        raise SpecError([files.place.problem("not as dlx writes it", (_FILES,))])
+    were = {field: str(node.content) for field, node in fields.items()}
+    found = find_again(were, wanted, Path(root.place.file).parent)
+    if found is None:
+        message = (
+            f"{' and '.join(were.values())}: no longer there with the content that was trained on ({wanted[:12]}…), "
+            "nor below the folders above this trial, nor in DLX_DATA"
+        )
+        raise SpecError([files.place.problem(message, (_FILES,))])
+    for field, node in fields.items():
+        dataset = dataset.with_item(field, Node(found[field], node.place))
+    return dataset
 
 
 def _only_these(node: Node) -> Node:

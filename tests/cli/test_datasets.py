@@ -55,7 +55,9 @@ def test_json(dlx: Call, empty: dict[str, str]) -> None:
     assert one["digest"] == registry.get("semeion")().digest()
     assert one["here"] is False
     assert one["where"] is None
-    assert {parameter["name"] for parameter in one["parameters"]} == {"validation", "split", "train_limit", "scaling"}
+    assert {parameter["name"] for parameter in one["parameters"]} == {
+        *("validation", "split", "test", "classes", "train_limit", "scaling")
+    }
 
 
 def test_mistakes(dlx: Call, empty: dict[str, str]) -> None:

@@ -122,7 +122,7 @@ def test_superclasses() -> None:
         ({"classes": [3, 12]}, ("classes", 1), r"there is no class 12 \(did you mean '2' or '1'"),
         ({"classes": [3, "3"]}, ("classes", 1), "the class '3' is there twice"),
         ({"classes": ["cat", "dgo"], "name": "cifar10"}, ("classes", 1), "did you mean 'dog'"),
-        ({"test": 100, "name": "mnist"}, ("test",), "there is an official test set of 10,000 examples"),
+        ({"test": 100, "name": "mnist"}, ("test",), "there is a test set of 10,000 examples"),
         ({"test": 1797}, ("test",), "1797 of 1797 examples held out leave none to train on"),
         ({"test": 0.0001}, ("test",), "0.0001 of 1797 examples is less than one"),
         ({"test": 5}, ("test",), "class '0' has 178 of the 1797 examples, too few to be in both parts when 5"),
