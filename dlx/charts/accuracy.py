@@ -95,14 +95,17 @@ class Spec(ChartSpec):
         at = alt.X("epoch:Q", **count_axis(tidy.numbers("epoch"), _("epoch"), grid.width, canvas.theme.text))
         parts = tidy.distinct("part")
         parts = tidy.distinct("part")
-        base = alt.Chart(alt.NamedData(DATA)).encode(x=at, color=told.colour(canvas))
+        base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
         line = base.mark_line().encode(
-            y=alt.Y("mean:Q", **scale), strokeDash=dashes("part", parts, canvas), opacity=series.opacity()
+            color=told.colour(canvas),
+            y=alt.Y("mean:Q", **scale),
+            strokeDash=dashes("part", parts, canvas),
+            opacity=series.opacity(),
         )
         band = base.mark_area().encode(
             y=alt.Y("low:Q", **scale),
             y2="high:Q",
-            color=told.colour(canvas).legend(None),
+            color=told.colour(canvas),
             detail="part:N",
             opacity=series.opacity(0.18),
         )
@@ -115,7 +118,9 @@ class Spec(ChartSpec):
             alt.Tooltip("high:Q", title=_("largest"), format=".2%" if share else ".4~g"),
         ]
         layers = [line, band] if any(row["n"] > 1 for row in tidy.rows) else [line]
-        return grid.of(series.hoverable(layers, base.encode(y=alt.Y("mean:Q", **scale)), tooltip))
+        return grid.of(
+            series.hoverable(layers, base.encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale)), tooltip)
+        )
 
 
 def _usual(groups: Sequence[Group]) -> str:

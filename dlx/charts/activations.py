@@ -11,8 +11,7 @@ from pydantic import Field
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import count_axis, share_axis
 from dlx.drawing.interaction import Series
-from dlx.drawing.palette import ordered
-from dlx.drawing.panels import dashes, escaped, legend, panels
+from dlx.drawing.panels import by_layer, dashes, escaped, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, seeds_said, thinned
 from dlx.drawing.tidy import Tidy
@@ -89,11 +88,8 @@ class Spec(ChartSpec):
 
         quantities = tidy.distinct("quantity")
         grid = panels(tidy, canvas)
-        layers = sorted(tidy.distinct("layer"))
-        series = Series(canvas, "layer", layers)
-        colour = alt.Color(
-            "layer:O", scale=alt.Scale(domain=layers, range=ordered(len(layers))), legend=legend(_("layer"), canvas)
-        )
+        told = by_layer(tidy)
+        series = Series(canvas, told.field, told.values)
         title = quantities[0] if len(quantities) == 1 else _("share")
         shares = self.metric is None or self.metric in SHARES
         if shares:
@@ -101,12 +97,12 @@ class Spec(ChartSpec):
         else:
             scale = {"scale": alt.Scale(zero=False), "axis": alt.Axis(title=title, format=",~g", tickCount=6)}
         at = alt.X("epoch:Q", **count_axis(tidy.numbers("epoch"), _("epoch"), grid.width, canvas.theme.text))
-        base = alt.Chart(alt.NamedData(DATA)).encode(x=at, color=colour, detail="quantity:N")
-        line = base.mark_line().encode(y=alt.Y("mean:Q", **scale), opacity=series.opacity())
+        base = alt.Chart(alt.NamedData(DATA)).encode(x=at, detail="quantity:N")
+        line = base.mark_line().encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale), opacity=series.opacity())
         if len(quantities) > 1:
             line = line.encode(strokeDash=dashes("quantity", quantities, canvas))
         band = base.mark_area().encode(
-            y=alt.Y("low:Q", **scale), y2="high:Q", color=colour.legend(None), opacity=series.opacity(0.2)
+            y=alt.Y("low:Q", **scale), y2="high:Q", color=told.colour(canvas), opacity=series.opacity(0.2)
         )
         style = ".1%" if shares else ".3~g"
         tooltip = [
@@ -119,7 +115,9 @@ class Spec(ChartSpec):
             alt.Tooltip("high:Q", title=_("largest"), format=style),
         ]
         drawn = [line, band] if any(row["n"] > 1 for row in tidy.rows) else [line]
-        return grid.of(series.hoverable(drawn, base.encode(y=alt.Y("mean:Q", **scale)), tooltip))
+        return grid.of(
+            series.hoverable(drawn, base.encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale)), tooltip)
+        )
 
 
 def said(metric: str) -> str:

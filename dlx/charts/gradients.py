@@ -101,13 +101,12 @@ class Spec(ChartSpec):
         scale = log_axis(tidy.numbers("low", "high"), _("gradient norm"))
         layers = sorted(tidy.distinct("layer"))
         at = alt.X("layer:O", title=_("layer"), sort=layers, axis=alt.Axis(labelAngle=0, grid=False))
-        colour = told.colour(canvas)
-        base = alt.Chart(alt.NamedData(DATA)).encode(x=at, color=colour)
+        base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
         line = base.mark_line(point=alt.OverlayMarkDef(size=canvas.theme.point)).encode(
-            y=alt.Y("mean:Q", **scale), opacity=series.opacity()
+            color=told.colour(canvas), y=alt.Y("mean:Q", **scale), opacity=series.opacity()
         )
         band = base.mark_area().encode(
-            y=alt.Y("low:Q", **scale), y2="high:Q", color=told.colour(canvas).legend(None), opacity=series.opacity(0.2)
+            y=alt.Y("low:Q", **scale), y2="high:Q", color=told.colour(canvas), opacity=series.opacity(0.2)
         )
         tooltip = [
             *(alt.Tooltip(f"{escaped(axis)}:N", title=axis) for axis in tidy.axes),
@@ -118,7 +117,9 @@ class Spec(ChartSpec):
         ]
         spread = any(row["n"] > 1 for row in tidy.rows)
         layers_drawn = [line, band] if spread else [line]
-        return grid.of(series.hoverable(layers_drawn, base.encode(y=alt.Y("mean:Q", **scale)), tooltip))
+        return grid.of(
+            series.hoverable(layers_drawn, base.encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale)), tooltip)
+        )
 
 
 def _at(trial: Norms, epoch: int) -> dict[int, float]:

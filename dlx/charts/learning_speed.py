@@ -12,8 +12,7 @@ from dlx.charts import ChartSpec
 from dlx.drawing.axes import count_axis, log_axis
 from dlx.drawing.interaction import Series
 from dlx.drawing.norms import Parameter, Source, norms, said
-from dlx.drawing.palette import ordered
-from dlx.drawing.panels import legend, panels
+from dlx.drawing.panels import by_layer, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said, thinned
 from dlx.drawing.tidy import Tidy, geometric_mean
@@ -72,20 +71,15 @@ class Spec(ChartSpec):
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         import altair as alt
 
-        layers = sorted(tidy.distinct("layer"))
-        series = Series(canvas, "layer", layers)
-        colour = alt.Color(
-            "layer:O",
-            scale=alt.Scale(domain=layers, range=ordered(len(layers))),
-            legend=legend(_("layer"), canvas),
-        )
+        told = by_layer(tidy)
+        series = Series(canvas, told.field, told.values)
         grid = panels(tidy, canvas)
         at = alt.X(f"{self.x}:Q", **count_axis(tidy.numbers(self.x), _(self.x), grid.width, canvas.theme.text))
         scale = log_axis(tidy.numbers("low", "high"), _("gradient norm"))
-        base = alt.Chart(alt.NamedData(DATA)).encode(x=at, color=colour)
-        line = base.mark_line().encode(y=alt.Y("mean:Q", **scale), opacity=series.opacity())
+        base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
+        line = base.mark_line().encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale), opacity=series.opacity())
         band = base.mark_area().encode(
-            y=alt.Y("low:Q", **scale), y2="high:Q", color=colour.legend(None), opacity=series.opacity(0.2)
+            y=alt.Y("low:Q", **scale), y2="high:Q", color=told.colour(canvas), opacity=series.opacity(0.2)
         )
         spread = any(row["n"] > 1 for row in tidy.rows)
         tooltip = [
@@ -96,6 +90,6 @@ class Spec(ChartSpec):
             alt.Tooltip("low:Q", title=_("smallest"), format=".3~g"),
             alt.Tooltip("high:Q", title=_("largest"), format=".3~g"),
         ]
-        points = base.encode(y=alt.Y("mean:Q", **scale))
+        points = base.encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale))
         chart = series.hoverable([line, band] if spread else [line], points, tooltip)
         return grid.of(chart)

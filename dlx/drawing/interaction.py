@@ -47,9 +47,9 @@ class Series:
 
         if not self._interactive:
             return alt.layer(*layers)
-        hovered = alt.selection_point(name=HOVERED, on="pointerover", clear="pointerout", nearest=True, empty=False)
+        hovered = alt.selection_point(name=HOVERED, on="pointerover", clear="pointerout", empty=False)
         marks = (
-            points.mark_point(size=self._theme.point * 2, filled=True)
+            points.mark_point(size=self._theme.point * 6, filled=True)
             .encode(
                 opacity=alt.when(hovered, self._shown).then(alt.value(1)).otherwise(alt.value(0)),
                 tooltip=list(tooltip),

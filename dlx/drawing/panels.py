@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dlx.drawing.palette import categories, for_values
+from dlx.drawing.palette import categories, for_values, ordered
 from dlx.drawing.picture import Canvas
 from dlx.drawing.themes import GREY
 from dlx.drawing.tidy import Tidy
+from dlx.language import _
 
-SETTING = "setting"
+SETTING, LAYER = "setting", "layer"
 
 
 @dataclass(frozen=True)
@@ -126,15 +127,23 @@ class Told:
         """The colour channel, its legend in the order of the settings."""
         import altair as alt
 
-        alone = len(self.values) == 1
-        title = None if self.field == SETTING else self.field
-        colours = categories(len(self.values)) if self.field == SETTING else for_values(self.values)
-        return alt.Color(
-            f"{escaped(self.field)}:N",
-            sort=list(self.values),
-            scale=alt.Scale(domain=list(self.values), range=colours),
-            legend=None if alone else legend(title, canvas, **options),
-        )
+        title = None if self.field == SETTING else _("layer") if self.field == LAYER else self.field
+        key = None if len(self.values) == 1 else legend(title, canvas, **options)
+        return alt.Color(f"{escaped(self.field)}:N", sort=list(self.values), scale=self._scale(), legend=key)
+
+    def _scale(self) -> Any:
+        import altair as alt
+
+        if self.field == LAYER:
+            colours = ordered(len(self.values))
+        else:
+            colours = categories(len(self.values)) if self.field == SETTING else for_values(self.values)
+        return alt.Scale(domain=list(self.values), range=colours)
+
+
+def by_layer(tidy: Tidy) -> Told:
+    """Layers by colour, from dark at the input to light at the output."""
+    return Told(LAYER, tuple(sorted(tidy.distinct(LAYER))), None)
 
 
 def told_apart(tidy: Tidy) -> Told:

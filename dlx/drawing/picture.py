@@ -23,7 +23,8 @@ DATA = "rows"
 """The name under which a chart finds its rows: ``altair.NamedData(DATA)``."""
 
 _SIZE = re.compile(r'(<svg[^>]*? width="([\d.]+))(" height="[\d.]+)"')
-_TOLERANCE = 0.5
+_SLACK = 2.0
+"""Points by which a picture may be narrower than asked before its margin makes up for it."""
 _LOCALES = {"es": "es-ES"}
 
 
@@ -111,22 +112,25 @@ def compose(draw: Callable[[Canvas], Any], tidy: Tidy, theme: Theme, title: str,
     """
     width = theme.width * 0.75
     rows = tidy.values()
-    fits: list[tuple[float, dict[str, Any]]] = []
+    fits: list[tuple[float, float, dict[str, Any]]] = []
     for _ in range(5):
-        spec = _finished(draw(Canvas(theme, width, interactive)), rows, theme, title, tidy)
+        # What reacts to a pointer takes no room: it is left out of the measuring, which it would slow down.
+        spec = _finished(draw(Canvas(theme, width)), rows, theme, title, tidy)
         found = _SIZE.search(_svg(spec))
         assert found is not None
         rest = theme.width - float(found[2])
-        fits.append((rest, spec))
-        if 0 <= rest <= _TOLERANCE:
+        fits.append((rest, width, spec))
+        if 0 <= rest <= _SLACK:
             break
         # What cannot be made narrower (a long legend) must not press the panels flat.
-        width = max(width + rest - _TOLERANCE / 2, theme.width * 0.3)
-    # Where ticks that come and go with the width keep it from settling, the margin takes up the rest.
-    rest, spec = min(fits, key=lambda fit: (fit[0] < 0, abs(fit[0])))
+        width = max(width + rest - _SLACK / 3, theme.width * 0.3)
+    # Ticks come and go with the width, so that it may never settle: the margin takes up the rest.
+    rest, width, spec = min(fits, key=lambda fit: (fit[0] < 0, abs(fit[0])))
+    if interactive:
+        spec = _finished(draw(Canvas(theme, width, interactive=True)), rows, theme, title, tidy)
     if rest > 0:
         spec["padding"]["right"] += rest
-    return Picture(spec, theme, title, tidy.caption)
+    return Picture(spec, theme, title, tidy.caption[:1].upper() + tidy.caption[1:])
 
 
 def _finished(chart: Any, rows: list[dict[str, Any]], theme: Theme, title: str, tidy: Tidy) -> dict[str, Any]:
@@ -137,7 +141,7 @@ def _finished(chart: Any, rows: list[dict[str, Any]], theme: Theme, title: str, 
         **theme.config(),
         **{key: value for key, value in spec.get("config", {}).items() if key != "view"},
     }
-    spec["description"] = tidy.caption
+    spec["description"] = tidy.caption[:1].upper() + tidy.caption[1:]
     spec["padding"] = dict.fromkeys(("left", "top", "right", "bottom"), theme.text / 2)
     if theme.titled and title:
         spec["title"] = {"text": title, **({"subtitle": tidy.subtitle} if tidy.subtitle else {})}
