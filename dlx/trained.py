@@ -50,14 +50,20 @@ class Trained:
         self.digest = digest
 
     @classmethod
-    def of(cls, directory: TrialDirectory, weights: Kept | None = None, runtime: Runtime | None = None) -> Trained:
+    def of(
+        cls,
+        directory: TrialDirectory,
+        weights: Kept | None = None,
+        runtime: Runtime | None = None,
+        worker: Worker | None = None,
+    ) -> Trained:
         """The network that a trial left.
 
         ``weights``: of the ``last`` epoch or of the ``best`` one; by default those that the
         trial itself ended with and that ``trials.csv`` speaks of. ``runtime``: by default the
-        engine and the threads that the trial was trained with. Raises
-        :class:`~dlx.errors.UsageError` (a trial that is not done, data that have changed since, weights
-        that are missing or do not fit).
+        engine and the threads that the trial was trained with; ``worker``: one that has an
+        engine and perhaps the data already. Raises :class:`~dlx.errors.UsageError` (a trial that
+        is not done, data that have changed since, weights that are missing or do not fit).
         """
         status = directory.status()
         if not directory.spec.exists():
@@ -80,13 +86,21 @@ class Trained:
             raise UsageError(
                 f"trial {directory.trial} kept no {weights} weights", hint="those come with training.early_stopping"
             )
+        if worker is None:
+            worker = Worker(cls._runtime(directory, runtime))
+        network = cls(trial, directory, worker, weights, _digest(directory))
+        network._load(kinds[_KINDS[weights]])
+        return network
+
+    @staticmethod
+    def _runtime(directory: TrialDirectory, runtime: Runtime | None) -> Runtime:
+        """What was given, with the rest as the trial was trained."""
+        status = directory.status()
         runtime = runtime or Runtime(engine=str(status.summary.get("engine") or Runtime.engine))
         if runtime.threads is None:
             threads = (environment.read(directory.environment) or {}).get("threads")
             runtime = replace(runtime, threads=min(threads, os.cpu_count() or 1) if isinstance(threads, int) else None)
-        network = cls(trial, directory, Worker(runtime), weights, _digest(directory))
-        network._load(kinds[_KINDS[weights]])
-        return network
+        return runtime
 
     @property
     def info(self) -> DatasetInfo:
@@ -122,8 +136,8 @@ class Trained:
         from dlx.sources import ArraySource, scaling_of
 
         dataset = self.trial.setting.dataset
-        if dataset.scaling == "standardize":
-            return self.splits.scaling
+        if dataset.scaling == "standardize" or not dataset.download_bytes():
+            return self.splits.scaling  # a set that is at hand is loaded sooner than reasoned about
         import numpy as np
 
         nothing = ArraySource(np.empty((0,)), np.empty((0,)))

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dlx.cli import commands
@@ -18,6 +19,9 @@ from dlx.spec import load_text
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [name for names in commands.PANELS.values() for name in names]
+
+AFTER_A_RUN = ("run", "diagnose", "diff", "status", "predict", "evaluate")
+"""Commands whose examples are tried below, with the results that they are about."""
 
 _EXAMPLE = re.compile(r"Example: (dlx .+(?:\n(?!\n).+)*)")
 
@@ -42,7 +46,7 @@ def test_every_command_is_documented(name: str) -> None:
     assert f"### dlx {name}\n" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("run", "diagnose", "diff", "status")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in AFTER_A_RUN])
 def test_every_example_runs(name: str, dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     arguments = example(name)
     assert arguments[0] == name
@@ -73,6 +77,13 @@ def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.Complete
     assert min(trial["metrics"]["test_accuracy"] for trial in trials) >= 0.95
     norms = trials[-1]["gradients"]["bias"]["first"]
     assert all(behind > 3 * before for before, behind in itertools.pairwise(norms))
+    np.save(tmp_path / "digits.npy", np.zeros((2, 8, 8, 1), np.uint8))
+    predicted = dlx(*example("predict"), cwd=tmp_path)
+    assert predicted.returncode == 0, predicted.stderr
+    assert len(predicted.stdout.splitlines()) == 2
+    evaluated = dlx(*example("evaluate"), cwd=tmp_path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "rotate 15" in evaluated.stdout
     told = dlx(*example("diagnose"), DLX_RESULTS=str(tmp_path / "results"))
     assert told.returncode == 0, told.stderr
     assert "dense_1 learns" in told.stdout

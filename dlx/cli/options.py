@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +31,19 @@ Plugins = Annotated[
     typer.Option(
         "--plugins", metavar="DIR", callback=_load_plugins, help="Use the models, data sets and probes in this folder."
     ),
+]
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        envvar="DLX_RESULTS",
+        help="Where trials are looked up.  [default: results]",
+    ),
+]
+Engine = Annotated[
+    Literal["tensorflow", "jax"] | None,
+    typer.Option("--engine", metavar="NAME", help="tensorflow or jax.  [default: as the trial was trained]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

@@ -1,0 +1,172 @@
+"""``dlx evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dlx.cli.options import DataDir, Engine, Json, Plugins, Results
+from dlx.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlx.evaluation import Scores
+    from dlx.inputs import Examples
+    from dlx.trained import Trained
+
+MOST_CLASSES = 20
+
+
+def evaluate(
+    selector: Annotated[
+        str, typer.Argument(metavar="SELECTOR", help="Trials: a directory, an id, NAME, NAME:depth=2, best@NAME.")
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Argument(metavar="DATASET", help="Another data set of the same shape, or a CSV.  [default: its own]"),
+    ] = None,
+    part: Annotated[
+        Literal["train", "validation", "test"], typer.Option("--part", metavar="PART", help="train, validation, test.")
+    ] = "test",
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="All trials together too: their probabilities averaged.")
+    ] = False,
+    shift: Annotated[float | None, typer.Option("--shift", metavar="PIXELS", help="Also moved to four sides.")] = None,
+    rotate: Annotated[float | None, typer.Option("--rotate", metavar="DEGREES", help="Also turned both ways.")] = None,
+    scale: Annotated[float | None, typer.Option("--scale", metavar="FACTOR", help="Also larger or smaller.")] = None,
+    brightness: Annotated[
+        float | None, typer.Option("--brightness", metavar="FACTOR", help="Also brighter or darker.")
+    ] = None,
+    occlude: Annotated[
+        float | None, typer.Option("--occlude", metavar="PIXELS", help="Also with a square hidden, at five places.")
+    ] = None,
+    weights: Annotated[
+        Literal["last", "best"] | None,
+        typer.Option("--weights", metavar="WHICH", help="last or best.  [default: those that the trial ended with]"),
+    ] = None,
+    results: Results = None,
+    data_dir: DataDir = None,
+    plugins: Plugins = None,
+    engine: Engine = None,
+    as_json: Json = False,
+) -> None:
+    """Say how good trained networks are: overall, class by class, and on images that are moved, turned or dimmed.
+
+    On its own test part a network has the accuracy that its trial recorded. Balanced accuracy is the mean over classes
+    of the share that is recognised. Nothing is trained.
+
+    Example: dlx evaluate best@quickstart --shift 1 --rotate 15
+    """
+    from dlx.cli.trials import described, networks
+    from dlx.evaluation import check_together
+    from dlx.evaluation import evaluate as score
+
+    wanted = {"shift": shift, "rotate": rotate, "scale": scale, "brightness": brightness, "occlude": occlude}
+    perturbations = {name: strength for name, strength in wanted.items() if strength is not None}
+    found = networks([selector], results, weights, engine, data_dir, plugins, several=True)
+    if len(found) > 1 or ensemble:
+        check_together(found)
+    rows = [([network], score([network], _examples(network, dataset, part), perturbations)) for network in found]
+    if ensemble:
+        digests = {network.trial.setting.dataset.digest() for network in found}
+        if dataset is None and len(digests) > 1:
+            raise UsageError(
+                "the trials were trained on different data", hint="say on which they are evaluated: DATASET"
+            )
+        rows.append((found, score(found, _examples(found[0], dataset, part), perturbations)))
+    if as_json:
+        import json
+
+        evaluated = [
+            {"networks": [described(one) for one in together], **_as_dict(scores)} for together, scores in rows
+        ]
+        content = {"schema": "dlx.evaluate/1", "dataset": dataset, "part": part, "evaluations": evaluated}
+        print(json.dumps(content, ensure_ascii=False))
+        return
+    of = dataset or f"the {part} part of {found[0].trial.setting.dataset.name}"
+    print(f"{rows[0][1].examples:,} examples of {of}\n")
+    print("\n".join(_table(rows, perturbations)))
+    if len(rows) == 1 and rows[0][1].classes:
+        print("\n" + "\n".join(_classes(rows[0][1])))
+
+
+def _examples(network: Trained, dataset: str | None, part: str) -> Examples:
+    """What is evaluated on: a part of the network's own data, of another set, or the rows of a file."""
+    import numpy as np
+
+    from dlx.inputs import Examples, read_labelled
+
+    if dataset is not None and dataset.lower().endswith((".csv", ".tsv")):
+        return read_labelled(network, Path(dataset))
+    splits = network.splits if dataset is None else _other(network, dataset)
+    source = getattr(splits, part)
+    if source is None:
+        there = ", ".join(name for name in ("train", "validation", "test") if getattr(splits, name) is not None)
+        raise UsageError(f"the data have no {part} part", hint=f"--part: {there}")
+    inputs, targets = source.arrays or source.read(np.arange(len(source)))
+    if dataset is not None and splits.info.largest != network.info.largest:
+        inputs = inputs.astype(np.float32) * np.float32(network.info.largest / splits.info.largest)
+    return Examples(inputs, tuple(map(str, source.ids.tolist())), targets)
+
+
+def _other(network: Trained, text: str) -> Any:
+    """Another data set, by its name or as YAML, divided as it says; it must suit the network."""
+    from dlx.errors import SpecError
+    from dlx.spec.document import Place, parse_value
+    from dlx.spec.sections import check_section
+
+    place = Place(text)
+    dataset, problems = check_section("dataset", parse_value(text, place), place)
+    if problems:
+        raise SpecError(problems)
+    info, own = dataset.info(), network.info
+    for what, one, other in (
+        ("examples of shape", " × ".join(map(str, own.input_shape)), " × ".join(map(str, info.input_shape))),
+        ("outputs:", own.outputs, info.outputs),
+        ("task:", own.task, info.task),
+    ):
+        if one != other:
+            raise UsageError(
+                f"{text} does not suit trial {network.trial.id}, whose network has {what} {one}, not {other}"
+            )
+    return network.worker.load(dataset)
+
+
+def _as_dict(scores: Scores) -> dict[str, Any]:
+    def number(value: float) -> float | None:
+        return value if value == value else None
+
+    return {
+        "examples": scores.examples,
+        "metrics": {name: number(value) for name, value in scores.metrics.items()},
+        "perturbed": dict(scores.perturbed),
+        "classes": [
+            {"label": one.label, "name": one.name, "examples": one.examples, "recall": number(one.recall)}
+            for one in scores.classes
+        ],
+    }
+
+
+def _table(rows: Sequence[tuple[Sequence[Trained], Scores]], perturbations: Mapping[str, float]) -> list[str]:
+    heads = ["trial", *(name.replace("_", " ") for name in rows[0][1].metrics)]
+    heads += [f"{name} {strength:g}" for name, strength in perturbations.items()]
+    lines = [heads]
+    for networks, scores in rows:
+        name = networks[0].trial.id if len(networks) == 1 else f"all {len(networks)}"
+        values = [*scores.metrics.items(), *((f"{kind}_accuracy", value) for kind, value in scores.perturbed.items())]
+        lines.append([name, *(f"{v:.2%}" if "accuracy" in n else f"{v:.6g}" for n, v in values)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def _classes(scores: Scores) -> list[str]:
+    """The recall of each class, the worst of many first."""
+    shown = [one for one in scores.classes if one.examples]
+    lines = ["recall of each class"]
+    if len(shown) > MOST_CLASSES:
+        shown = sorted(shown, key=lambda one: one.recall)[:MOST_CLASSES]
+        lines = [f"the {MOST_CLASSES} classes recognised least (--json has all)"]
+    width = max(len(one.name) for one in shown)
+    return lines + [f"  {one.name:<{width}}  {one.recall:7.2%} of {one.examples:,}" for one in shown]

@@ -1,0 +1,154 @@
+"""How good trained networks are on given examples: one by one, averaged, and under perturbations.
+
+Everything follows from the probabilities (or values) that the networks give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlx.errors import UsageError
+from dlx.metrics import TOP_K
+from dlx.perturbations import PERTURBATIONS
+
+if TYPE_CHECKING:
+    from dlx.inputs import Examples
+    from dlx.trained import Trained
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """A class: its ``label`` and ``name``, how many examples are of it, and the share of them that are recognised."""
+
+    label: int
+    name: str
+    examples: int
+    recall: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What came out on ``examples`` examples.
+
+    ``metrics``: classification: accuracy, balanced_accuracy (the mean of the recalls of the
+    classes that occur), and with more than ten classes top5_accuracy; regression: mae, rmse and
+    r2, each over targets. ``perturbed``: the accuracy under each perturbation, by name.
+    """
+
+    examples: int
+    metrics: Mapping[str, float]
+    classes: tuple[ClassScore, ...] = ()
+    perturbed: Mapping[str, float] = field(default_factory=dict)
+
+
+def check_together(networks: Sequence[Trained]) -> None:
+    """Raise :class:`~dlx.errors.UsageError` unless the networks answer the same question."""
+    first = networks[0]
+    for other in networks[1:]:
+        for what, one, another in (
+            ("takes inputs of shape", first.info.input_shape, other.info.input_shape),
+            ("tells classes apart:", first.class_names, other.class_names),
+            ("gives outputs:", first.info.outputs, other.info.outputs),
+        ):
+            if one != another:
+                raise UsageError(
+                    f"trials {first.trial.id} and {other.trial.id} cannot be taken together: one {what} {one}, "
+                    f"the other {another}"
+                )
+
+
+def answers(networks: Sequence[Trained], inputs: Array) -> Array:
+    """The mean of the networks' probabilities or values, float32 (n, outputs); of one network, its own."""
+    total = np.zeros((), np.float64)
+    for network in networks:
+        total = total + network.predict(inputs).astype(np.float64)
+    mean: Array = (total / len(networks)).astype(np.float32)
+    return mean
+
+
+def decided(networks: Sequence[Trained], inputs: Array, given: Array) -> Array:
+    """The class of each example: of one network as its accuracy counts it, of several the most probable on average."""
+    return networks[0].labels(inputs) if len(networks) == 1 else given.argmax(axis=1)
+
+
+def evaluate(
+    networks: Sequence[Trained], examples: Examples, perturbations: Mapping[str, float] | None = None
+) -> Scores:
+    """Scores of networks taken together (one alone is itself) on labelled examples.
+
+    ``perturbations``: strength by name (:data:`dlx.perturbations.PERTURBATIONS`). Raises
+    :class:`~dlx.errors.UsageError` where they make no sense for the data.
+    """
+    assert examples.targets is not None
+    first = networks[0]
+    given = answers(networks, examples.inputs)
+    if first.info.task == "regression":
+        if perturbations:
+            raise UsageError("perturbations are for images with classes, and this is a regression")
+        return Scores(len(given), regression(given, examples.targets))
+    labels = decided(networks, examples.inputs, given)
+    classes = recalls(labels, examples.targets, first.class_names)
+    accuracy = float(np.mean(labels == examples.targets))
+    metrics = {
+        "accuracy": accuracy,
+        "balanced_accuracy": float(np.mean([one.recall for one in classes if one.examples])),
+    }
+    if given.shape[1] > 10:
+        own = np.take_along_axis(given, examples.targets.astype(np.int64)[:, None], axis=1)
+        metrics["top5_accuracy"] = float(np.mean((given > own).sum(axis=1) < TOP_K))
+    scores = Scores(len(given), metrics, classes)
+    return replace(scores, perturbed=_perturbed(networks, examples, perturbations or {}))
+
+
+def recalls(labels: Array, targets: Array, names: Sequence[str]) -> tuple[ClassScore, ...]:
+    """Of each class the share of its examples that are recognised; NaN where it has none."""
+    scores = []
+    for label, name in enumerate(names):
+        of_it = targets == label
+        count = int(of_it.sum())
+        recall = float(np.mean(labels[of_it] == label)) if count else float("nan")
+        scores.append(ClassScore(label, name, count, recall))
+    return tuple(scores)
+
+
+def regression(given: Array, targets: Array) -> dict[str, float]:
+    """mae and rmse over all targets; r2, the mean over targets of 1 − Σ(y − ŷ)²/Σ(y − ȳ)²."""
+    error = given.astype(np.float64) - targets
+    spread = np.square(targets - targets.mean(axis=0, dtype=np.float64)).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = float(np.mean(1.0 - np.square(error).sum(axis=0) / spread))
+    return {
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt(np.square(error).mean())),
+        "r2": r2 if np.isfinite(r2) else float("nan"),
+    }
+
+
+def _perturbed(networks: Sequence[Trained], examples: Examples, wanted: Mapping[str, float]) -> dict[str, float]:
+    """The accuracy over all variants of each perturbation."""
+    found: dict[str, float] = {}
+    if wanted and examples.inputs.ndim != 4:
+        raise UsageError("perturbations are for images, and these data are not")
+    for name, strength in wanted.items():
+        _check(name, strength, min(examples.inputs.shape[1:3]))
+        more = {"largest": networks[0].info.largest} if name == "brightness" else {}
+        right = [
+            np.mean(decided(networks, images, answers(networks, images)) == examples.targets)
+            for images in PERTURBATIONS[name](examples.inputs, strength, **more)
+        ]
+        found[name] = float(np.mean(right))
+    return found
+
+
+def _check(name: str, strength: float, side: int) -> None:
+    if name in ("scale", "brightness") and not 0 < strength < float("inf"):
+        raise UsageError(f"--{name} {strength:g}: must be a factor above 0")
+    if name in ("shift", "occlude") and not 0 <= strength < side:
+        raise UsageError(f"--{name} {strength:g}: the images are {side} pixels high or wide")

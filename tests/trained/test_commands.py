@@ -1,0 +1,179 @@
+"""``dlx predict`` and ``dlx evaluate``, and the files that they read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlx.cli.main import main
+from dlx.errors import DataError
+from dlx.inputs import read
+from dlx.records.trial_directory import TrialDirectory
+from dlx.trained import Trained
+from tests.trained.test_trained import LINE, MLP
+
+Network = Callable[..., Trained]
+Train = Callable[..., list[TrialDirectory]]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def digits(network: Network) -> tuple[Trained, np.ndarray, np.ndarray]:
+    trained = network(MLP)
+    inputs, targets = trained.splits.train.read(np.arange(20))
+    return trained, inputs, targets
+
+
+def picture(path: Path, digit: np.ndarray) -> Path:
+    """A digit (8, 8, 1) of 0 to 16 as a picture of 0 to 255."""
+    Image.fromarray((digit[:, :, 0].astype(float) * 255 / 16).round().astype(np.uint8)).save(path)
+    return path
+
+
+def test_pictures_arrays_and_rows_are_the_same_examples(digits: Any, tmp_path: Path) -> None:
+    trained, inputs, _ = digits
+    expected = trained.predict(inputs)
+    np.save(tmp_path / "some.npy", inputs)
+    np.save(tmp_path / "grey.npy", inputs[:, :, :, 0])
+    np.savez(tmp_path / "some.npz", inputs=inputs, other=np.arange(3))
+    rows = "\n".join(",".join(map(str, row)) for row in inputs.reshape(20, -1).tolist())
+    (tmp_path / "some.csv").write_text(",".join(f"pixel_{i}" for i in range(64)) + "\n" + rows + "\n", "utf-8")
+    for name in ("some.npy", "grey.npy", "some.npz", "some.csv"):
+        np.testing.assert_array_equal(trained.predict(read(trained, [tmp_path / name]).inputs), expected)
+    (tmp_path / "pictures").mkdir()
+    for number, digit in enumerate(inputs):
+        picture(tmp_path / "pictures" / f"{number:02}.png", digit)
+    found = read(trained, [tmp_path / "pictures"])
+    assert [Path(name).stem for name in found.names] == [f"{number:02}" for number in range(20)]
+    np.testing.assert_allclose(found.inputs, inputs, atol=0.04)  # a byte is 1/16 of the digits' step
+
+
+def test_pictures_of_other_kinds(digits: Any, tmp_path: Path) -> None:
+    trained, inputs, _ = digits
+    plain = read(trained, [picture(tmp_path / "plain.png", inputs[0])]).inputs
+    with Image.open(tmp_path / "plain.png") as image:
+        image.convert("RGB").save(tmp_path / "colour.png")
+        Image.fromarray(np.asarray(image).astype(np.uint16) * 257).save(tmp_path / "deep.png")
+        transparent = image.convert("RGBA")
+        transparent.putalpha(0)
+        transparent.save(tmp_path / "clear.png")
+        image.resize((16, 16), Image.Resampling.NEAREST).save(tmp_path / "large.png")
+    for name in ("colour.png", "deep.png"):
+        np.testing.assert_allclose(read(trained, [tmp_path / name]).inputs, plain, atol=0.1)
+    assert (read(trained, [tmp_path / "clear.png"]).inputs == 16).all()  # what is transparent shows white paper
+    assert (read(trained, [tmp_path / "clear.png"], invert=True).inputs == 0).all()
+    np.testing.assert_allclose(read(trained, [tmp_path / "large.png"], resize=True).inputs, plain, atol=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("wide.png", (28, 20), r"wide\.png is 28 × 20 pixels, and .* takes 8 × 8 \(--resize"),
+        ("text.png", b"not a picture", "is not an image that can be read"),
+        ("wide.npy", np.zeros((3, 9, 8)), "examples of shape 8 × 8 × 1 are wanted, and the array is 3 × 9 × 8"),
+        ("words.npy", np.array(["a"]), "holds <U1, not numbers"),
+        ("nan.npy", np.full((1, 8, 8), np.nan), "numbers that are not finite"),
+        ("broken.npz", b"PK", "is not an array that can be read"),
+        ("short.csv", b"1,2,3\n", r"short\.csv:1: 64 numbers are wanted, and there are 3 numbers"),
+        ("word.csv", b"1,2\n1,two\n", r"word\.csv:1: 64 numbers"),
+        (
+            "late.csv",
+            b",".join([b"0"] * 64) + b"\n" + b",".join([b"x"] * 64) + b"\n",
+            r"late\.csv:2: 'x' is not a number",
+        ),
+        ("empty.csv", b"a,b\n", "holds no rows of numbers"),
+        ("model.pdf", b"", "unknown kind of file"),
+        ("nowhere.png", None, "there is no such file"),
+    ],
+)
+def test_inputs_that_cannot_be_read(digits: Any, tmp_path: Path, name: str, content: Any, message: str) -> None:
+    path = tmp_path / name
+    if isinstance(content, tuple):
+        Image.new("L", content).save(path)
+    elif isinstance(content, np.ndarray):
+        np.save(path, content)
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read(digits[0], [path])
+
+
+def test_predict_names_the_classes(digits: Any, tmp_path: Path, run: Run) -> None:
+    trained, inputs, _ = digits
+    np.save(tmp_path / "some.npy", inputs)
+    code, out, err = run("predict", trained.directory.path, tmp_path / "some.npy", "--json")
+    assert code == 0 and not err
+    content = json.loads(out)
+    assert content["schema"] == "dlx.predict/1" and content["networks"][0]["digest"] == trained.digest
+    assert [one["predicted"] for one in content["predictions"]] == trained.labels(inputs).tolist()
+    given = trained.predict(inputs)
+    assert [one["top"][0]["probability"] for one in content["predictions"]] == pytest.approx(list(given.max(axis=1)))
+    _, out, _ = run("predict", trained.directory.path, tmp_path / "some.npy", "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert np.array_equal(np.float32([float(row["probability_3"]) for row in rows]), given[:, 3])
+    code, out, _ = run("predict", trained.directory.path, tmp_path / "some.npy", "--top", "1")
+    assert out.splitlines()[0].split()[1] == str(trained.labels(inputs)[0])
+    code, _, err = run("predict", trained.directory.path, tmp_path / "some.npy", "--csv", "--json")
+    assert code == 2 and "two forms of the same" in err
+
+
+def test_predict_gives_values_in_a_regression(network: Network, tmp_path: Path, run: Run) -> None:
+    trained = network(LINE)
+    (tmp_path / "x.csv").write_text("x\n10\n-1\n", "utf-8")
+    _, out, _ = run("predict", trained.directory.path, tmp_path / "x.csv", "--json")
+    values = [one["values"][0] for one in json.loads(out)["predictions"]]
+    assert values == pytest.approx([21.0, -1.0], abs=0.02)
+    _, out, _ = run("predict", trained.directory.path, tmp_path / "x.csv", "--csv")
+    assert out.startswith("id,predicted_0\n")
+
+
+def test_evaluate_tells_of_each_trial_and_of_all_together(train: Train, run: Run) -> None:
+    directories = train(MLP + "seeds: 3\n", "training.epochs=1")
+    place = directories[0].path.parent.parent
+    code, out, _ = run("evaluate", place, "--ensemble", "--shift", "1", "--json")
+    assert code == 0
+    content = json.loads(out)
+    accuracies = [one["metrics"]["accuracy"] for one in content["evaluations"]]
+    recorded = [directory.status().summary["test_accuracy"] for directory in directories]
+    assert accuracies[:3] == pytest.approx(recorded, rel=1e-6) and len(accuracies) == 4
+    assert all(one["perturbed"]["shift"] < one["metrics"]["accuracy"] for one in content["evaluations"])
+    code, out, _ = run("evaluate", place, "--ensemble")
+    assert "all 3" in out and "balanced accuracy" in out
+    code, out, _ = run("evaluate", directories[0].path, "--part", "validation")
+    assert "recall of each class" in out and "144 examples of the validation part of digits" in out
+
+
+def test_evaluate_on_another_data_set(train: Train, run: Run) -> None:
+    (directory,) = train(MLP)
+    code, out, _ = run("evaluate", directory.path, "{name: digits, split: ordered, validation: 100}", "--part", "train")
+    assert code == 0 and "1,337 examples" in out
+    code, _, err = run("evaluate", directory.path, "mnist")
+    assert code == 2 and "has examples of shape 8 × 8 × 1, not 28 × 28 × 1" in err
+    code, _, err = run("evaluate", directory.path, "digit")
+    assert code == 2 and "did you mean 'digits'" in err
+    code, _, err = run("evaluate", directory.path, "some.csv")
+    assert code == 2 and "was trained on digits, not on a CSV" in err
+
+
+def test_trials_that_are_not_done_are_left_out(train: Train, run: Run, tmp_path: Path) -> None:
+    (directory,) = train(MLP)
+    code, _, err = run("evaluate", directory.path.parent / "nothing")
+    assert code == 2 and "nothing" in err
