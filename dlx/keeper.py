@@ -26,7 +26,8 @@ class TrialKeeper:
     Without a schedule a checkpoint is due when the time since the last one is 100 times
     what that one took, and ten seconds at least: under 1 % of the run, whatever the size of
     the network. ``state`` gives what is to be saved at that moment. ``stay``: checkpoints are
-    kept when the trial is done, and there is one of its end.
+    kept when the trial is done, and there is one of its end. ``agree``: trials that train
+    together save themselves together, as soon as it is due for one of them.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class TrialKeeper:
         state: Callable[[], tuple[Arrays, dict[str, Any]]],
         *,
         stay: bool = False,
+        agree: Callable[[Any, Callable[[Sequence[Any]], Any]], Any] = lambda value, choose: value,
     ) -> None:
         self._attempt = attempt
         self._recorder = recorder
@@ -47,6 +49,7 @@ class TrialKeeper:
         self._every = every
         self._state = state
         self._stay = stay
+        self.agree = agree
         self._rows_since = True
         self._kept_at = time.monotonic()
         self._cost = 0.0
@@ -63,7 +66,7 @@ class TrialKeeper:
 
     def keep_if_due(self, *, epoch: int, step: int, epoch_ended: bool) -> None:
         """Checkpoint if the schedule says so; ``step`` counts from the beginning of the stage."""
-        if self._is_due(epoch, step, epoch_ended):
+        if self.agree(self._is_due(epoch, step, epoch_ended), any):
             self.keep()
 
     def keep(self) -> None:

@@ -35,8 +35,9 @@ def continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -
         engine=worker.engine.name,
         device={"kind": worker.engine.device()},
         threads=worker.engine.threads,
+        pack=worker.pack,
     )
-    checkpoint = attempt.checkpoints.load_latest(attempt.note)
+    checkpoint = attempt.checkpoints.load_latest(attempt.note, not_beyond=worker.not_beyond)
     changes = directory.differences(today) if checkpoint else []
     origin = directory.origin()
     if changes and origin:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlx import devices
+from dlx import devices, packing
 from dlx.continuation import Finished, Origin, begin_with
 from dlx.errors import TrialError, UsageError
 from dlx.events import Note, Observer
@@ -47,7 +47,8 @@ class Options:
     five all fail in the same way. ``executor``: by default ``local`` where several trials are to be
     run and there is room for two at a time, or one of its options is given; else
     ``inline``, which starts no process. ``executor_options`` of which None is not given.
-    ``shard``: the only trials that are run, and told of.
+    ``shard``: the only trials that are run, and told of. ``pack``: how many train together at
+    most, 0 for none; by default as many as a GPU takes in about the time of one, and none without a GPU.
     """
 
     results: Path = Path("results")
@@ -60,6 +61,7 @@ class Options:
     executor: str | None = None
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     shard: Shard | None = None
+    pack: int | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ def run(
         executor = executor_named(options.executor, options.executor_options)
     if executor is not None:
         executor.ready()
+    _check_packing(executor, options)
     check_writable(options.results)
     place = ExperimentDirectory(options.results, experiment.name)
     decisions = decide(experiment, options)
@@ -198,7 +201,7 @@ def run(
         units += [_under_way(d) for d in running if d.trial.id in theirs]
         held = {trial: why for trial, why in held.items() if trial not in theirs}
     renew(force=True)
-    executor, units = _placed(executor, options, len(experiment.trials), units)
+    executor, units = _placed(executor, options, experiment.trials, units)
     failures = Failures(options)
     ended: dict[str, Status] = {}
     for end in executor.run(units, Train(options.runtime), stop, observe, lambda unit: failures.enough is None):
@@ -289,18 +292,75 @@ def _threads_of(decision: Decision) -> int | None:
 
 
 def _placed(
-    executor: Executor | None, options: Options, trials: int, units: Sequence[Unit]
+    executor: Executor | None, options: Options, trials: Sequence[Trial], units: Sequence[Unit]
 ) -> tuple[Executor, list[Unit]]:
-    """The executor, unless it was chosen; and the units with the threads that each is to have."""
+    """The executor, unless it was chosen; and the units with the threads that each is to have, in packs where asked."""
     local = executor or executor_named("local", options.executor_options)
-    threads = options.runtime.threads or local.threads(trials)
+    threads = options.runtime.threads or local.threads(len(trials))
     units = [replace(unit, threads=options.runtime.threads or unit.threads or threads) for unit in units]
+    if local.packs and options.runtime.engine == PACKING_ENGINE:
+        units = list(_in_packs(units, {trial.id: trial for trial in trials}, options.pack, threads))
     if executor is None:
         different = len({unit.threads for unit in units}) > 1  # which one process cannot give
         asked = any(value is not None for value in options.executor_options.values())
         several = len(units) > 1 and len(devices.layout(len(units), threads=threads).shares) > 1
         executor = local if several or different or asked else executor_named("inline", {})
     return executor, units
+
+
+PACKING_ENGINE = "jax"
+
+
+def _check_packing(executor: Executor | None, options: Options) -> None:
+    if not options.pack:
+        return
+    if options.runtime.engine != PACKING_ENGINE:
+        raise UsageError(
+            f"--pack {options.pack}: the {options.runtime.engine} engine trains one trial at a time",
+            hint=f"--engine {PACKING_ENGINE}",
+        )
+    if executor is not None and not executor.packs:
+        raise UsageError(
+            f"--pack {options.pack}: the executor {options.executor!r} runs one trial at a time",
+            hint="--executor local or inline",
+        )
+
+
+def _in_packs(units: Sequence[Unit], trials: Mapping[str, Trial], most: int | None, threads: int) -> Iterator[Unit]:
+    """Units that are alike become one; trials that were begun in a pack go on in it, whatever is asked for now."""
+    begun: dict[tuple[str, ...], list[Unit]] = {}
+    alike: dict[tuple[str, int | None], list[Unit]] = {}
+    alone: list[Unit] = []
+    for unit in units:
+        place = packing.place_of(unit.directory)
+        if unit.directory.status().last_attempt:
+            begun.setdefault(place.trials if place else (unit.directory.trial,), []).append(unit)
+            continue
+        kind = packing.kind(trials[unit.directory.trial])
+        (alone if kind is None else alike.setdefault((kind, unit.threads), [])).append(unit)
+    workers = len(devices.layout(len(units), threads=threads).shares)
+    for members in alike.values():
+        size = most if most is not None else _room(trials[members[0].directory.trial], len(members), workers)
+        for part in packing.divide(members, max(1, size)):
+            packing.put([unit.directory for unit in part])
+            yield _together(part)
+    for unit in alone:
+        packing.put([unit.directory])
+        yield unit
+    yield from map(_together, begun.values())
+
+
+def _room(trial: Trial, members: int, workers: int) -> int:
+    """Lanes of a pack that nobody gave a size: by the size of a step, so that no GPU is idle; 1 without a GPU."""
+    if not devices.gpus():
+        return 1
+    size = trial.setting.training.batch_size
+    examples = trial.setting.dataset.sizes()["train"]
+    return min(packing.room(trial, examples if size == "full" else size), -(-members // workers))
+
+
+def _together(units: Sequence[Unit]) -> Unit:
+    return replace(units[0], companions=tuple(units[1:]))
 
 
 class Failures:

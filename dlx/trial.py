@@ -99,7 +99,7 @@ def _train(
 
     every = setting.training.checkpoint.every if setting.training.checkpoint else None
     stay = setting.records.checkpoints == "keep"
-    keeper = TrialKeeper(attempt, recorder, tables, stop, every, standing.state, stay=stay)
+    keeper = TrialKeeper(attempt, recorder, tables, stop, every, standing.state, stay=stay, agree=worker.engine.agree)
     for planned in standing.stages:
         program = prepare(trial, splits, worker, planned, standing.handed)
         progress, best = standing.begin(program)
@@ -120,4 +120,4 @@ def _save_model(program: Program, attempt: Attempt) -> None:
     from dlx.records import atomic
 
     with atomic.placing(attempt.directory.model, check=attempt.verify) as place:
-        program.stage.model.save(place)
+        program.save_model(place)

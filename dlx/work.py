@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dlx import plugins
+from dlx.packing import place_of
 from dlx.trial import run_trial
 from dlx.worker import Runtime, Worker
 
@@ -21,12 +22,17 @@ class Train:
 
     runtime: Runtime
 
-    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> None:
-        """One trial, from its setting to its last word."""
+    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> dict[str, str]:
+        """One trial, or those of a pack, from setting to last word."""
         if self.runtime.plugins is not None:
             plugins.load(self.runtime.plugins)
         worker = _worker(replace(self.runtime, threads=unit.threads or self.runtime.threads))
-        run_trial(unit.directory, unit.label, worker, stop, observe, seen=unit.seen)
+        if not unit.companions and place_of(unit.directory) is None:
+            run_trial(unit.directory, unit.label, worker, stop, observe, seen=unit.seen)
+            return {}
+        from dlx.pack import run_pack
+
+        return run_pack(unit.members, worker, stop, observe)
 
     def forget(self) -> None:
         """Programs and data of earlier trials."""

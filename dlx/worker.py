@@ -31,7 +31,14 @@ class Runtime:
 
 
 class Worker:
-    """One process' engine and data; the backend is imported when the first trial asks for it."""
+    """One process' engine and data; the backend is imported when the first trial asks for it.
+
+    ``pack``: the place of the trial among those that it trains together with, None where it
+    trains alone. ``not_beyond``: the newest checkpoint that it may go on from.
+    """
+
+    pack: str | None = None
+    not_beyond: int | None = None
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime

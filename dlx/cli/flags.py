@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -37,9 +37,23 @@ class Flags:
         ),
     ] = None
     engine: Annotated[
-        Literal["tensorflow", "jax"],
-        typer.Option("--engine", metavar="NAME", help="The Keras backend that trains: tensorflow, jax."),
-    ] = "tensorflow"
+        Literal["tensorflow", "jax"] | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            envvar="DLX_ENGINE",
+            help="The Keras backend that trains: tensorflow, jax.  [default: the configuration file's, tensorflow]",
+        ),
+    ] = None
+    pack: Annotated[
+        str,
+        typer.Option(
+            "--pack",
+            metavar="N",
+            help="JAX: trials alike but for seed, rate, penalty or initial weights that train as one vectorised "
+            "program: a number, off, or auto (on GPUs, by size).",
+        ),
+    ] = "auto"
     retry: Annotated[bool, typer.Option("--retry", help="Run failed and diverged trials again.")] = False
     rerun: Annotated[bool, typer.Option("--rerun", help="Run finished trials again; the old ones move aside.")] = False
     restart: Annotated[
@@ -169,6 +183,10 @@ def with_flags(command: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(command)
     def flattened(**given: Any) -> int:
         flags = Flags(**{field.name: given.pop(field.name) for field in fields(Flags)})
+        if flags.engine is None:
+            from dlx.cli.configuration import engine
+
+            flags = replace(flags, engine=engine())
         return command(**given, flags=flags)
 
     # typer reads both: the one says what there is, the other what it means.

@@ -60,12 +60,13 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     limit = seconds(flags.max_time) if flags.max_time is not None else None
     options = Options(
         flags.results,
-        Runtime(flags.engine, flags.threads, flags.data_dir, plugins=flags.plugins),
+        Runtime(flags.engine or "tensorflow", flags.threads, flags.data_dir, plugins=flags.plugins),
         retry=flags.retry,
         rerun=flags.rerun,
         restart=flags.restart,
         fail_fast=flags.fail_fast,
         max_failures=flags.max_failures,
+        pack=_pack(flags.pack),
         executor=flags.executor,
         executor_options=_executor_options(flags),
     )
@@ -107,6 +108,15 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
         print(f"dlx: {stop.requested[0]}; the same command goes on from there", file=sys.stderr)
     codes = {outcome.exit_code(allowed) for outcome in outcomes}
     return next((code for code in (130, 143, 2, 1) if code in codes), 0)
+
+
+def _pack(text: str) -> int | None:
+    """Trials that train together at most; 0 for none, None for whatever suits the machine."""
+    if text in ("auto", "off"):
+        return None if text == "auto" else 0
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise UsageError(f"--pack {text}: a number of trials from 1, auto or off")
+    return int(text) if int(text) > 1 else 0
 
 
 def _executor_options(flags: Flags) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from dlx.errors import UsageError, nearest
 from dlx.fields import MemberFields
@@ -28,7 +28,8 @@ class Unit:
 
     ``seen`` is its last attempt when it was decided to run it: one that another process has
     ended since is left alone. ``threads``: of the backend (None: all cores). Units with the
-    same ``program`` are worth running in one process, which then compiles once.
+    same ``program`` are worth running in one process, which then compiles once. ``companions``
+    are trials that train together with it, in one process and at the same time.
     """
 
     directory: TrialDirectory
@@ -36,6 +37,12 @@ class Unit:
     seen: int = 0
     threads: int | None = None
     program: str = ""
+    companions: tuple[Unit, ...] = ()
+
+    @property
+    def members(self) -> tuple[Unit, ...]:
+        """Every trial of the unit by itself, this one first."""
+        return (replace(self, companions=()), *self.companions)
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,11 @@ class Work(Protocol):
     Raises :class:`~dlx.records.ownership.Held` where another process works on the trial.
     """
 
-    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> object:
-        """Run the unit to its end, or as far as it gets."""
+    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> Mapping[str, str]:
+        """Run the unit to its end, or as far as it gets.
+
+        Of a unit with companions, gives by trial who else works on it.
+        """
 
     def forget(self) -> None:
         """Let go of what this process keeps from one unit for the next."""
@@ -71,7 +81,12 @@ def always(unit: Unit) -> bool:
 
 
 class Executor(MemberFields):
-    """The contract: run units, in any order, and tell of each when it ends."""
+    """The contract: run units, in any order, and tell of each when it ends.
+
+    ``packs``: whether it takes units with companions; it then tells of each of them.
+    """
+
+    packs: ClassVar[bool] = False
 
     @abstractmethod
     def run(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dlx.events import Event, Note
 from dlx.executors import Unit, Work
-from dlx.executors._unit import carry_out
+from dlx.executors._unit import carry_out_all
 from dlx.interruption import TERMINATED, Stop
 
 _HEARD_BY_THE_PARENT = ("SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
@@ -37,9 +37,12 @@ class Equipment:
 
 @dataclass(frozen=True)
 class Ended:
-    """A unit's end as its worker tells it; the rest is on disk. ``memory``: resident bytes of the worker, 0 unknown."""
+    """A unit's end as its worker tells it; the rest is on disk.
 
-    held: str | None
+    ``held``: by trial, who else works on it. ``memory``: resident bytes of the worker, 0 unknown.
+    """
+
+    held: Mapping[str, str]
     notes: tuple[Note, ...]
     memory: int
 
@@ -95,12 +98,13 @@ def run(unit: Unit, token: str) -> Ended:
 
     _this.stop = Stop()
     try:
-        finished = carry_out(unit, _this.work, _this.stop, observe, token)
+        finished = carry_out_all(unit, _this.work, _this.stop, observe, token)
     finally:
         _this.stop = None
         if _this.terminated:
             os._exit(TERMINATED)
-    return Ended(finished.held, tuple(notes), _resident_memory())
+    held = {end.unit.directory.trial: end.held for end in finished if end.held is not None}
+    return Ended(held, tuple(notes), _resident_memory())
 
 
 def _redirect(output: Path) -> None:

@@ -15,6 +15,7 @@ import os
 import secrets
 import signal
 import time
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -26,8 +27,8 @@ from dlx.devices import WORKER_MEMORY, Share
 from dlx.events import Observer
 from dlx.executors import Finished, Unit, Work, _process
 from dlx.executors._process import Ended, Equipment
-from dlx.executors._unit import fail, ran_out_of_memory, tell
-from dlx.progress import Follower
+from dlx.executors._unit import fail, has_ended, ran_out_of_memory, tell
+from dlx.progress import Follower, Report
 from dlx.records.status import read_status
 
 OUTPUT_KEPT = 8192
@@ -36,6 +37,7 @@ OUTPUT_KEPT = 8192
 START_UP = 120.0
 """Seconds that a trial is given before its first step beyond its time-out: for the backend, its data, the compiler."""
 
+NOBODY: Mapping[str, str] = {}
 _TRIES = 3
 _LONGEST_TICK = 1.0
 _SILENCE = 15.0
@@ -55,7 +57,7 @@ class Slot:
         self._future: ProcessFuture[Ended] | None = None
         self._tries = 0
         self._afresh = False
-        self._attempts_before = 0
+        self._attempts_before: dict[str, int] = {}
         self._first_memory = 0
         self._killed_for: str | None = None
         self.program: str | None = None
@@ -81,14 +83,14 @@ class Slot:
             self._threads = unit.threads
         self.unit, self.program = unit, unit.program
         self._tries, self._afresh, self._killed_for = 0, False, None
-        self._attempts_before = read_status(unit.directory.status_file).last_attempt
+        self._attempts_before = {each.directory.trial: _last_attempt(each) for each in unit.members}
         self._submit(unit)
 
     def _submit(self, unit: Unit) -> None:
         self._tries += 1
         token = secrets.token_hex(8)
-        self._follower = Follower(unit.directory.path, token)
-        self._silence, self._ticked, self._heard = 0.0, time.monotonic(), self._follower.last
+        self._followers = [Follower(each.directory.path, token) for each in unit.members]
+        self._silence, self._ticked, self._heard = 0.0, time.monotonic(), self._reports()
         with contextlib.suppress(OSError):
             os.truncate(self._output, 0)
         if self._pool is None or not self._pool.active:
@@ -99,28 +101,40 @@ class Slot:
     def watch(self, observe: Observer, timeout: float | None) -> None:
         """Pass on what the trial reports; end it where it has reported nothing for ``timeout`` seconds."""
         assert self.unit is not None
-        for event in self._follower.look():
-            observe(event)
+        self._pass_on(observe)
         # A tick is short, unless this process itself was stopped: then nobody was silent.
         at = time.monotonic()
         self._silence += min(at - self._ticked, _LONGEST_TICK)
         self._ticked = at
-        if (report := self._follower.last) is not self._heard:
-            self._silence, self._heard = 0.0, report
-        stepping = report is not None and report.steps > 0
+        if (reports := self._reports()) != self._heard:
+            self._silence, self._heard = 0.0, reports
+        stepping = any(report.steps > 0 for report in reports)
         if timeout is not None and self._silence > (timeout if stepping else timeout + START_UP):
             self._kill(f"no step for {self._silence:.0f} s (--timeout {timeout:g})")
-        elif report is not None and self._silence > _SILENCE and self.unit.directory.holder() is None:
+        elif reports and self._silence > _SILENCE and not self._held():
             # Pebble takes a process that ends with exit code 0 in the middle of a unit for one that retired.
             self._kill("its worker ended without a word")
+
+    def _pass_on(self, observe: Observer) -> None:
+        for follower in self._followers:
+            for event in follower.look():
+                observe(event)
+
+    def _reports(self) -> list[Report]:
+        return [follower.last for follower in self._followers if follower.last is not None]
+
+    def _held(self) -> bool:
+        """Whether a process still has one of the unit's trials."""
+        assert self.unit is not None
+        return any(each.directory.holder() is not None for each in self.unit.members)
 
     def _kill(self, reason: str) -> None:
         ending = self.future.cancel()  # type: ignore[no-untyped-call, unused-ignore]
         if ending and self._killed_for is None:
             self._killed_for, self._killed_at = reason, time.monotonic()
 
-    def finish(self, observe: Observer) -> Finished | None:
-        """The end of a unit that has ended; None where it was handed to a new worker, or dies still."""
+    def finish(self, observe: Observer) -> list[Finished]:
+        """The end of each trial of a unit that has ended; none where it was handed to a new worker, or dies still."""
         unit, future = self.unit, self.future
         assert unit is not None
         try:
@@ -128,54 +142,61 @@ class Slot:
                 raise BrokenProcessPool("its pool broke")
             ended = future.result()
         except CancelledError:
-            if unit.directory.holder() is not None and time.monotonic() < self._killed_at + _DYING:
-                return None
+            if self._held() and time.monotonic() < self._killed_at + _DYING:
+                return []
             self.close()
             return self._failed(self._killed_for or "its worker was ended", observe)
         except (BrokenProcessPool, OSError, EOFError) as error:
             self.close()
-            if read_status(unit.directory.status_file).last_attempt > self._attempts_before:
+            if any(_last_attempt(each) > self._attempts_before[each.directory.trial] for each in unit.members):
                 return self._died(_how(error), observe)
             if self._tries < _TRIES:
                 self._submit(unit)
-                return None
+                return []
             return self._failed(f"no worker could be started for it: {_how(error)}", observe)
-        if not self._afresh and ran_out_of_memory(unit.directory.status()):
+        if not self._afresh and not unit.companions and ran_out_of_memory(unit.directory.status()):
             self._afresh = True
             self.close()
             self.unit = unit = replace(unit, seen=unit.directory.status().last_attempt)
             self._submit(unit)
-            return None
+            return []
         self._renew_if_grown(ended.memory)
-        for event in (*self._follower.look(), *ended.notes):
+        self._pass_on(observe)
+        for event in ended.notes:
             observe(event)
-        if ended.held is not None:
-            self.unit = None
-            return Finished(unit, None, ended.held)
-        return self._left_as_it_is(observe)
+        return self._left_as_it_is(observe, ended.held)
 
-    def give_up(self, observe: Observer) -> Finished:
+    def give_up(self, observe: Observer) -> list[Finished]:
         """End a unit that was asked to stop and did not; it counts as interrupted, and goes on from its checkpoint."""
         self.close()
         return self._left_as_it_is(observe)
 
-    def _died(self, how: str, observe: Observer) -> Finished:
-        """The worker died; where the trial had its last word before, that counts."""
+    def _died(self, how: str, observe: Observer) -> list[Finished]:
+        """The worker died; where a trial had its last word before, that counts."""
         assert self.unit is not None
-        if read_status(self.unit.directory.status_file).state == "running":
-            return self._failed(f"its worker died: {how}", observe)
-        return self._left_as_it_is(observe)
+        running = [each for each in self.unit.members if read_status(each.directory.status_file).state == "running"]
+        return self._failed(f"its worker died: {how}", observe) if running else self._left_as_it_is(observe)
 
-    def _left_as_it_is(self, observe: Observer) -> Finished:
-        """What is on disk is the end."""
+    def _left_as_it_is(self, observe: Observer, held: Mapping[str, str] = NOBODY) -> list[Finished]:
+        """What is on disk is the end, unless others work on the trial."""
         assert self.unit is not None
         unit, self.unit = self.unit, None
-        return tell(unit, unit.directory.status(), observe)
+        return [
+            Finished(each, None, who)
+            if (who := held.get(each.directory.trial))
+            else tell(each, each.directory.status(), observe)
+            for each in unit.members
+        ]
 
-    def _failed(self, reason: str, observe: Observer) -> Finished:
+    def _failed(self, reason: str, observe: Observer) -> list[Finished]:
+        """Every trial of the unit that has not ended before fails with it."""
         assert self.unit is not None
         unit, self.unit = self.unit, None
-        return fail(unit, reason, observe, self._printed())
+        printed = self._printed()
+        return [
+            tell(each, each.directory.status(), observe) if has_ended(each) else fail(each, reason, observe, printed)
+            for each in unit.members
+        ]
 
     def _printed(self) -> str:
         try:
@@ -225,6 +246,10 @@ class Slot:
         pool.join()
         self._requests.close()
         self._received.close()
+
+
+def _last_attempt(unit: Unit) -> int:
+    return read_status(unit.directory.status_file).last_attempt
 
 
 def _how(error: Exception) -> str:

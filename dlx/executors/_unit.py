@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from dlx.errors import DlxError
-from dlx.events import Observer, TrialEnded
+from dlx.events import Event, Observer, TrialEnded
 from dlx.executors import Finished, Unit, Work
 from dlx.interruption import Stop
 from dlx.progress import Reporter
@@ -15,17 +15,57 @@ from dlx.verdict import OUT_OF_MEMORY
 
 
 def carry_out(unit: Unit, work: Work, stop: Stop, observe: Observer, token: str | None = None) -> Finished:
-    """Run a unit in this process. ``token`` marks its reports of progress."""
+    """Run a unit of one trial in this process. ``token`` marks its reports of progress."""
+    [finished] = carry_out_all(unit, work, stop, observe, token)
+    return finished
+
+
+def carry_out_all(
+    unit: Unit, work: Work, stop: Stop, observe: Observer, token: str | None = None
+) -> tuple[Finished, ...]:
+    """Run a unit in this process; gives the end of each of its trials."""
+    if not unit.companions:
+        return (_carry_out(unit, work, stop, observe, token),)
+    reporters = {each.directory.trial: Reporter(each.directory.path, observe, token) for each in unit.members}
+
+    def report(event: Event) -> None:
+        reporters.get(event.trial or "", observe)(event)
+
+    try:
+        held = work(unit, stop, report)
+    except (Exception, SystemExit) as error:
+        return tuple(_left(each) if has_ended(each) else _ended_by(error, each, observe) for each in unit.members)
+    return tuple(
+        Finished(each, None, who) if (who := held.get(each.directory.trial)) else _left(each) for each in unit.members
+    )
+
+
+def _left(unit: Unit) -> Finished:
+    return Finished(unit, unit.directory.status())
+
+
+def has_ended(unit: Unit) -> bool:
+    """Whether a trial has had its last word since it was decided to run it."""
+    status = unit.directory.status()
+    return status.last_attempt > unit.seen and status.state in ("done", "diverged", "failed")
+
+
+def _carry_out(unit: Unit, work: Work, stop: Stop, observe: Observer, token: str | None) -> Finished:
     try:
         work(unit, stop, Reporter(unit.directory.path, observe, token))
-    except (Held, TakenOver) as other:
-        return Finished(unit, None, str(other))
-    except (Exception, SystemExit) as error:  # its setting does not load, say; or the work ends the process
-        if isinstance(error, DlxError) and isinstance(error.__cause__, OSError):
-            return _refused(unit, str(error), observe)
-        reason = str(error) if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
-        return fail(unit, reason, observe, "".join(traceback.format_exception(error)))
-    return Finished(unit, unit.directory.status())
+    except (Exception, SystemExit) as error:
+        return _ended_by(error, unit, observe)
+    return _left(unit)
+
+
+def _ended_by(error: BaseException, unit: Unit, observe: Observer) -> Finished:
+    """What escapes from a trial: others work on it; its setting does not load, say; or the work ends the process."""
+    if isinstance(error, Held | TakenOver):
+        return Finished(unit, None, str(error))
+    if isinstance(error, DlxError) and isinstance(error.__cause__, OSError):
+        return _refused(unit, str(error), observe)
+    reason = str(error) if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
+    return fail(unit, reason, observe, "".join(traceback.format_exception(error)))
 
 
 def fail(unit: Unit, reason: str, observe: Observer, log: str = "") -> Finished:

@@ -10,7 +10,7 @@ from dlx import devices
 from dlx.events import Observer
 from dlx.executors import Executor, Finished, Unit, Work, always
 from dlx.executors._fresh import run_in_fresh_process
-from dlx.executors._unit import carry_out, ran_out_of_memory
+from dlx.executors._unit import carry_out, carry_out_all, ran_out_of_memory
 from dlx.interruption import Stop
 
 
@@ -18,6 +18,8 @@ class Spec(Executor):
     """Trials in this process; the backend is imported once. One that runs out of memory is tried again in another."""
 
     summary: ClassVar[str] = "one trial after another in this process, for debugging"
+
+    packs: ClassVar[bool] = True
 
     name: Literal["inline"] = "inline"
 
@@ -36,6 +38,9 @@ class Spec(Executor):
             if stop.requested:
                 return
             if not may_begin(unit):
+                continue
+            if unit.companions:
+                yield from carry_out_all(unit, work, stop, observe)
                 continue
             end = carry_out(unit, work, stop, observe)
             if end.status is not None and ran_out_of_memory(end.status) and not stop.requested:

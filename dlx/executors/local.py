@@ -38,6 +38,8 @@ class Spec(Executor):
 
     summary: ClassVar[str] = "warm worker processes on this machine: one per GPU, or sharing the CPU's cores"
 
+    packs: ClassVar[bool] = True
+
     name: Literal["local"] = "local"
     jobs: Positive | None = Field(
         default=None,
@@ -110,14 +112,13 @@ class Spec(Executor):
             wait([slot.future for slot in busy], TICK, FIRST_COMPLETED)
             for slot in busy:
                 slot.watch(observe, self.timeout)
-                end = None
+                ends: list[Finished] = []
                 if slot.ended:
-                    end = slot.finish(observe)
-                    if end is None:  # its worker is still dying, or being replaced
+                    ends = slot.finish(observe)
+                    if not ends:  # its worker is still dying, or being replaced
                         time.sleep(TICK / 2)
                 elif patience is not None and time.monotonic() > patience:
-                    end = slot.give_up(observe)
-                if end is not None:
-                    if end.status is not None and end.status.state == "done":
-                        begin_next(slot)  # no worker waits for what is done about the end
-                    yield end
+                    ends = slot.give_up(observe)
+                if ends and all(end.status is not None and end.status.state == "done" for end in ends):
+                    begin_next(slot)  # no worker waits for what is done about the end
+                yield from ends

@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,13 +85,15 @@ class CheckpointStore:
         self.seconds = time.perf_counter() - started
         return number
 
-    def load_latest(self, note: Callable[[str], None] = lambda sentence: None) -> Checkpoint | None:
-        """The newest checkpoint that is whole, or None.
+    def load_latest(
+        self, note: Callable[[str], None] = lambda sentence: None, *, not_beyond: int | None = None
+    ) -> Checkpoint | None:
+        """The newest checkpoint that is whole (and has no number beyond that given), or None.
 
         A damaged one is renamed to ``<number>.damaged``, the one before is tried, and
         ``note`` is told in a sentence each time.
         """
-        numbers = self.numbers()
+        numbers = [number for number in self.numbers() if not_beyond is None or number <= not_beyond]
         for number in reversed(numbers):
             place = self.directory / f"{number:06d}"
             try:
@@ -104,6 +106,17 @@ class CheckpointStore:
         if numbers:
             note(f"no checkpoint in {self.directory} is whole: the trial begins again")
         return None
+
+    def states(self) -> Iterator[tuple[int, Any]]:
+        """Number and state of each checkpoint that is whole, oldest first; nothing is changed."""
+        for number in self.numbers():
+            place = self.directory / f"{number:06d}"
+            try:
+                with atomic.explained("read", place):
+                    state = _read(place, number).state
+            except _DamagedError:
+                continue
+            yield number, state
 
     def numbers(self) -> list[int]:
         """The numbers of the checkpoints present, oldest first, damaged ones set aside not counted."""

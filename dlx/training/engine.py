@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from dlx.errors import UsageError, nearest
+from dlx.errors import DlxError, UsageError, nearest
 
 if TYPE_CHECKING:
     from dlx.sources import Splits
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from dlx.training.program import Program
 
 KEPT_PROGRAMS = 4
+
+
+class NotPacked(DlxError):
+    """These trials cannot train together; ``fewer``: not so many of them."""
+
+    def __init__(self, message: str, *, fewer: bool = False) -> None:
+        super().__init__(message)
+        self.fewer = fewer
 
 
 class Engine(ABC):
@@ -53,11 +61,34 @@ class Engine(ABC):
         ``keep``: stages of the trial, whose programs the next seed needs again.
         """
         signature = f"{signature}/{batch_size}/{watch}/{len(splits.train)}"
+        return self._kept(signature, lambda: self.compile(build(), batch_size, watch=watch), splits, keep)
+
+    def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:
+        """What trials that train together do at the same point, of what each would do; alone, what this one would."""
+        return value
+
+    def pack(
+        self,
+        signatures: Sequence[str],
+        builds: Sequence[Callable[[], Stage]],
+        splits: Splits,
+        batch_size: int,
+        *,
+        watch: bool,
+        keep: int = 1,
+    ) -> Any:
+        """The program of trials that train together, one signature and stage per lane.
+
+        Raises :class:`NotPacked` where they cannot.
+        """
+        raise NotPacked(f"the {self.name} engine trains one trial at a time")
+
+    def _kept(self, signature: str, make: Callable[[], Program], splits: Splits, keep: int) -> Program:
         if signature not in self._programs:
             # The seeds of a setting share one; keeping all of a long sweep would fill the memory.
             while len(self._programs) >= max(KEPT_PROGRAMS, keep):
                 self._programs.pop(next(iter(self._programs)))
-            self._programs[signature] = self.compile(build(), batch_size, watch=watch)
+            self._programs[signature] = make()
         program = self._programs[signature]
         program.attach(splits)
         return program

@@ -8,12 +8,17 @@ the new ones in their place.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlx.errors import UsageError
+from dlx.sources import Splits
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -52,6 +57,24 @@ class JaxEngine(Engine):
     def compile(self, stage: Stage, batch_size: int, *, watch: bool) -> Program:
         return JaxProgram(stage, batch_size, watch=watch)
 
+    def pack(
+        self,
+        signatures: Sequence[str],
+        builds: Sequence[Callable[[], Stage]],
+        splits: Splits,
+        batch_size: int,
+        *,
+        watch: bool,
+        keep: int = 1,
+    ) -> Program:
+        from dlx.training.jax_pack import JaxPackProgram
+
+        def make() -> Program:
+            built = {signature: build() for signature, build in zip(signatures, builds, strict=True)}
+            return JaxPackProgram([built[signature] for signature in signatures], batch_size, watch=watch)
+
+        return self._kept(f"{list(signatures)}/{batch_size}/{watch}/{len(splits.train)}", make, splits, keep)
+
     def out_of_memory(self, error: BaseException) -> str | None:
         if isinstance(error, MemoryError):
             return "out of memory"
@@ -79,45 +102,59 @@ class JaxProgram(Program):
     def _read(self, variable: Any) -> Tensor:
         return variable.value
 
-    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _compile(self, function: Callable[..., Any], *, shared: int = 0) -> Callable[..., Any]:
         compiled: Callable[..., Any] = jax.jit(function)
         return compiled
+
+    def save_model(self, path: Path) -> None:
+        with _tensorflow_hidden():
+            super().save_model(path)
 
     def _take_steps(
         self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
     ) -> None:
-        if rows not in self._loops:
-
-            def steps(*arguments: Any) -> Any:
-                return self._steps(rows, *arguments)
-
-            self._loops[rows] = jax.jit(steps, donate_argnums=(0,))
         carried = (self._values(), self._state(), self._optimizer_values(), self._accumulated)
-        words = jnp.asarray(self._words, jnp.uint32)
         numbers = [jnp.asarray(number, jnp.int32) for number in bounds]
-        carried = self._loops[rows](carried, numbers, words, order, inputs, targets, self._scaling)
+        carried = self._loop_over(rows, carried, self._own(), order, numbers, inputs, targets, self._scaling)
         values, state, optimizers, self._accumulated = jax.block_until_ready(carried)
+        self._put_back(values, state, optimizers)
+
+    def _loop_over(self, rows: int, *arguments: Any) -> Any:
+        """Call the compiled steps, which are given the buffers of what they change."""
+        if rows not in self._loops:
+            self._loops[rows] = jax.jit(partial(self._steps, rows), donate_argnums=(0,))
+        return self._loops[rows](*arguments)
+
+    def _own(self) -> dict[str, Any]:
+        """What is a trial's own in every step: the words that key what it draws."""
+        return {"words": jnp.asarray(self._words, jnp.uint32)}
+
+    def _put_back(
+        self, values: dict[str, list[Tensor]], state: Sequence[Tensor], optimizers: dict[str, list[Tensor]]
+    ) -> None:
         for name, group in self.stage.groups.items():
             _assign(group.variables, values[name])
             _assign(group.optimizer.variables, optimizers[name])
         _assign(self.stage.state, state)
 
     def _steps(
-        self, rows: int, carried: Any, bounds: Sequence[Tensor], words: Tensor, order: Tensor, inputs: Tensor,
+        self, rows: int, carried: Any, own: dict[str, Any], order: Tensor, bounds: Sequence[Tensor], inputs: Tensor,
         targets: Tensor, scaling: Sequence[Tensor],
     ) -> Any:  # fmt: skip
         """The compiled program: the examples of step s stand in ``order`` from row (s − offset)·batch on."""
         lo, hi, offset, first_step = bounds
+        penalties = own.get("penalties", {})
 
         def body(step: Tensor, carried: Any) -> Any:
             values, state, optimizers, accumulated = carried
             chosen = jax.lax.dynamic_slice(order, ((step - offset) * self.batch_size,), (rows,))
             batch = Batch(scaled(inputs[chosen], *scaling), targets[chosen])
             self._scale = self._loss_scale(optimizers)
-            result, added = self._step(values, state, batch, words, first_step + step)
+            result, added = self._step(values, state, batch, own["words"], first_step + step)
             moved, advanced = {}, {}
             for name, group in self.stage.groups.items():
-                gradients = self._with_penalties(group, values[name], result.updates[name], self._scale)
+                l1, l2 = penalties.get(name, (None, None))
+                gradients = self._with_penalties(group, values[name], result.updates[name], self._scale, l1, l2)
                 moved[name], advanced[name] = group.optimizer.stateless_apply(optimizers[name], gradients, values[name])
             return moved, list(result.state), advanced, accumulate(accumulated, added)
 
@@ -169,6 +206,19 @@ class JaxProgram(Program):
         zeros = [jnp.zeros(shape) for shape in self._sum_shapes for _ in range(2)]
         done: list[Tensor] = jax.lax.fori_loop(0, -(-count // rows), body, zeros)
         return done
+
+
+@contextmanager
+def _tensorflow_hidden() -> Iterator[None]:
+    """Have Keras find no TensorFlow: to write a model it asks whether there is one, and so would import it."""
+    hidden = "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
 
 
 def _assign(variables: Sequence[Any], values: Sequence[Tensor]) -> None:

@@ -84,6 +84,9 @@ class Keeper(Protocol):
     def stride(self) -> int | None:
         """Steps between checkpoints, where the schedule is in steps."""
 
+    def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:
+        """What trials that train together do at the same point, of what each would do."""
+
     def append(self, table: str, rows: Sequence[Row]) -> None:
         """Write rows that from now on survive the process."""
 
@@ -177,7 +180,7 @@ class Loop:
         while self.progress.step < program.steps:
             lo = self.progress.step
             ends = [(behind + lo) // stride * stride + stride - behind for stride in strides]
-            hi = min(program.steps, lo + self._chunk, *ends)
+            hi = self._keeper.agree(min(program.steps, lo + self._chunk, *ends), min)
             began = time.monotonic()
             yield hi
             spent = max(time.monotonic() - began, 1e-6)

@@ -14,6 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -83,7 +84,7 @@ class Program(ABC):
         self._sum_shapes = [shapes[name] for name in self._sum_names]
         self._words = random_key(0, stage.name)
         self._resident: dict[int, tuple[Source, Tensor, Tensor]] = {}
-        self._measures: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {}
+        self._measures: dict[str, tuple[Callable[..., Any], ...]] = {}
         self._moved = self._compile(_moves)
         self._accumulated: list[Tensor] = []
         self._clear()
@@ -113,8 +114,15 @@ class Program(ABC):
         """Compensated sums over a part's examples from ``seen`` on, ``rows`` at a time, as accumulators."""
 
     @abstractmethod
-    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of tensors only, compiled."""
+    def _compile(self, function: Callable[..., Any], *, shared: int = 0) -> Callable[..., Any]:
+        """A function of tensors only, compiled.
+
+        The last ``shared`` arguments do not belong to a trial: they are the same for trials that train together.
+        """
+
+    def _over_trials(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of one trial's tensors, for as many trials as the program trains together."""
+        return function
 
     @abstractmethod
     def _differentiate(self, function: Callable[[list[Tensor]], tuple[Tensor, Any]], values: Sequence[Tensor]) -> Any:
@@ -197,29 +205,45 @@ class Program(ABC):
         return result, added
 
     def _with_penalties(
-        self, group: Group, values: Sequence[Tensor], updates: Sequence[Tensor], scale: Tensor | None
+        self,
+        group: Group,
+        values: Sequence[Tensor],
+        updates: Sequence[Tensor],
+        scale: Tensor | None,
+        l1: Tensor | None = None,
+        l2: Tensor | None = None,
     ) -> list[Tensor]:
-        """What the optimiser is given: updates and penalties, times the loss scale that it takes out again."""
+        """What the optimiser is given: updates and penalties, times the loss scale that it takes out again.
+
+        ``l1`` and ``l2`` stand in for the group's own, where each trial of a pack has its own.
+        """
+        l1, l2 = (own if given is None else given for own, given in ((group.l1, l1), (group.l2, l2)))
         gradients = []
         for value, update, penalised in zip(values, updates, group.penalised, strict=True):
             if penalised and group.l2:
-                update = update + group.l2 * value
+                update = update + l2 * value
             if penalised and group.l1:
-                update = update + group.l1 * ops.sign(value)
+                update = update + l1 * ops.sign(value)
             gradients.append(update if scale is None else update * scale)
         return gradients
 
     def end_epoch(self) -> EpochNumbers:
         """Hand over the accumulators and clear them."""
-        values = [_float64(total) - _float64(carry) for total, carry in _pairs(self._accumulated)]
+        numbers = self._epoch_numbers(self._accumulated_values(), _float64(self._moves))
+        self._clear()
+        return numbers
+
+    def _accumulated_values(self) -> list[Any]:
+        return [_float64(total) - _float64(carry) for total, carry in _pairs(self._accumulated)]
+
+    def _epoch_numbers(self, values: Sequence[Any], measured_moves: np.ndarray) -> EpochNumbers:
         sums = dict(zip(self._sum_names, values, strict=False))
         norms: dict[str, tuple[float, ...]] = {}
         moves: dict[str, tuple[tuple[float, float], ...]] = {}
         if self._watch:
-            left = iter(np.sqrt(values[-1] / self.steps).tolist()), iter(map(tuple, _float64(self._moves).tolist()))
+            left = iter(np.sqrt(values[-1] / self.steps).tolist()), iter(map(tuple, measured_moves.tolist()))
             for name, group in self.stage.groups.items():
                 norms[name], moves[name] = (tuple(itertools.islice(one, len(group.variables))) for one in left)
-        self._clear()
         return EpochNumbers(sums, norms, moves)
 
     # Looking
@@ -232,7 +256,7 @@ class Program(ABC):
         """
         source = self._parts[part]
         assert source is not None
-        rows = evaluation_rows(self.stage.model, len(source))
+        rows = self._rows_at_once(len(source))
         stride = rows * EVALUATION_BLOCKS
         totals: list[Any] = [0.0] * len(self._sum_names)
         for start in range(0, len(source), stride):
@@ -248,6 +272,9 @@ class Program(ABC):
             between()
         return dict(zip(self._sum_names, totals, strict=True))
 
+    def _rows_at_once(self, examples: int) -> int:
+        return evaluation_rows(self.stage.model, examples)
+
     def measure(self, probe: ProbeSpec) -> dict[str, np.ndarray]:
         """A probe's numbers over the examples that it looks at, of a part that there is."""
         identity = json.dumps(plain(probe), sort_keys=True)
@@ -257,25 +284,32 @@ class Program(ABC):
                 batch = Batch(scaled(inputs, *scaling), targets)
                 return probe.measure(self.stage, values, state, batch, self._differentiate)
 
-            self._measures[identity] = self._compile(measured), self._compile(probe.finish)
-        measure, finish = self._measures[identity]
+            combine = self._over_trials(probe.combine)
+            self._measures[identity] = self._compile(measured, shared=3), combine, self._compile(probe.finish)
+        measure, combine, finish = self._measures[identity]
         source = self._parts[probe.part]
         assert source is not None
         sample = len(source) if probe.first is None else min(probe.first, len(source))
-        rows = evaluation_rows(self.stage.model, sample)
+        rows = self._rows_at_once(sample)
         combined = None
         for begin in range(0, sample, rows):
             arrays = source.read(np.arange(begin, min(begin + rows, sample)))
             part = measure(self._values(), self._state(), *map(self._to_device, arrays), self._scaling)
-            combined = part if combined is None else probe.combine(combined, part)
+            combined = part if combined is None else combine(combined, part)
         return {name: to_host(value) for name, value in finish(combined).items()}
 
     def learning_rate(self, step: int) -> float:
         """The (first group's) learning rate in a step of the stage, counted from 0."""
-        rate = _inner(next(iter(self.stage.groups.values())).optimizer)._learning_rate
+        rate = inner(next(iter(self.stage.groups.values())).optimizer)._learning_rate
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             return float(rate(step))
         return float(to_host(rate))
+
+    # With others
+
+    def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:
+        """What trials that train together do at the same point, of what each would do; alone, what this one would."""
+        return value
 
     # Starting, keeping, going on
 
@@ -322,11 +356,15 @@ class Program(ABC):
         for variable in self.stage.model.weights:
             variable.assign(arrays[variable.path])
 
+    def save_model(self, path: Path) -> None:
+        """Write the recorded network in Keras' own format, for notebooks."""
+        self.stage.model.save(path)
+
     def finalize(self) -> bool:
         """End the stage; whether an optimiser that averages weights has put the average in their place."""
         averaged = False
         for group in self.stage.groups.values():
-            optimizer = _inner(group.optimizer)
+            optimizer = inner(group.optimizer)
             optimizer.finalize_variable_values(group.variables)
             averaged = averaged or bool(optimizer.use_ema)
         return averaged
@@ -386,10 +424,10 @@ def accumulate(accumulated: Sequence[Tensor], added: Sequence[Tensor]) -> list[T
     return result
 
 
-def evaluation_rows(model: Any, examples: int) -> int:
+def evaluation_rows(model: Any, examples: int, trials: int = 1) -> int:
     """Examples that are looked at together: up to a thousand, fewer where activations are large."""
     largest: int = max(math.prod(size or 1 for size in layer.output.shape[1:]) for layer in model.layers)
-    return max(1, min(examples, EVALUATION_ROWS, EVALUATION_VALUES // max(1, largest)))
+    return max(1, min(examples, EVALUATION_ROWS, EVALUATION_VALUES // max(1, largest * trials)))
 
 
 def _moves(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
@@ -409,6 +447,6 @@ def _float64(value: Tensor) -> Any:
     return np.asarray(to_host(value), dtype=np.float64)
 
 
-def _inner(optimizer: Any) -> Any:
+def inner(optimizer: Any) -> Any:
     """The optimiser that a loss scale is wrapped around, or the optimiser itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)

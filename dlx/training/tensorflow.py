@@ -78,7 +78,7 @@ class TensorFlowProgram(Program):
     def _read(self, variable: Any) -> Tensor:
         return tf.identity(variable.value)
 
-    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _compile(self, function: Callable[..., Any], *, shared: int = 0) -> Callable[..., Any]:
         compiled: Callable[..., Any] = tf.function(function, autograph=False, reduce_retracing=True)
         return compiled
 
