@@ -24,8 +24,6 @@ def carry_out_all(
     unit: Unit, work: Work, stop: Stop, observe: Observer, token: str | None = None
 ) -> tuple[Finished, ...]:
     """Run a unit in this process; gives the end of each of its trials."""
-    if not unit.companions:
-        return (_carry_out(unit, work, stop, observe, token),)
     reporters = {each.directory.trial: Reporter(each.directory.path, observe, token) for each in unit.members}
 
     def report(event: Event) -> None:
@@ -48,14 +46,6 @@ def has_ended(unit: Unit) -> bool:
     """Whether a trial has had its last word since it was decided to run it."""
     status = unit.directory.status()
     return status.last_attempt > unit.seen and status.state in ("done", "diverged", "failed")
-
-
-def _carry_out(unit: Unit, work: Work, stop: Stop, observe: Observer, token: str | None) -> Finished:
-    try:
-        work(unit, stop, Reporter(unit.directory.path, observe, token))
-    except (Exception, SystemExit) as error:
-        return _ended_by(error, unit, observe)
-    return _left(unit)
 
 
 def _ended_by(error: BaseException, unit: Unit, observe: Observer) -> Finished:

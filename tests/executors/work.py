@@ -55,14 +55,14 @@ def process_of(unit: Unit) -> dict[str, Any]:
 class Pretend:
     """The callable that executors are given."""
 
-    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> None:
+    def __call__(self, unit: Unit, stop: Stop, observe: Observer) -> dict[str, str]:
         plan = json.loads(unit.directory.spec.read_text())
         if plan["does"] == "not load":
             raise TrialError("this setting does not load")
         try:
             attempt = unit.directory.claim(seen=unit.seen)
         except Settled:
-            return
+            return {}
         trial, label = unit.directory.trial, unit.label
         with attempt:
             process = {"pid": os.getpid(), "threads": unit.threads, "attempt": attempt.number}
@@ -86,6 +86,7 @@ class Pretend:
             except MemoryError:
                 status = attempt.end("failed", "out of memory", exit=OUT_OF_MEMORY)
         observe(TrialEnded(trial, label, status.state, status.reason))
+        return {}
 
     def forget(self) -> None:
         """Nothing is kept."""
