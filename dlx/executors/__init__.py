@@ -42,7 +42,7 @@ class Unit:
     @property
     def members(self) -> tuple[Unit, ...]:
         """Every trial of the unit by itself, this one first."""
-        return (replace(self, companions=()), *self.companions)
+        return (replace(self, companions=()), *self.companions) if self.companions else (self,)
 
 
 @dataclass(frozen=True)
