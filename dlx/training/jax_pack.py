@@ -8,6 +8,7 @@ ones: a lane whose trial has ended, or diverged, is computed on and looked at no
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlx import devices
+from dlx.members import plain
 from dlx.probes import ProbeSpec
 from dlx.randomness import key as random_key
 from dlx.sources import Splits
@@ -43,6 +45,7 @@ class JaxPackProgram(JaxProgram):
         self.stages = tuple(stages)
         self._held: dict[str, Tensor] = {}
         self._on_host: dict[str, np.ndarray] = {}
+        self._found: dict[str, Any] = {}
         super().__init__(stages[0], batch_size, watch=watch)
         self._names = {id(variable): name for name, variable in self._named()}
         self._step_words = np.zeros((self.lanes, 2), np.uint32)
@@ -133,11 +136,16 @@ class JaxPackProgram(JaxProgram):
     def _put_back(
         self, values: dict[str, list[Tensor]], state: Sequence[Tensor], optimizers: dict[str, list[Tensor]]
     ) -> None:
-        self._on_host.clear()
+        self._changed()
         for name, group in self.stage.groups.items():
             self._hold(group.variables, values[name])
             self._hold(group.optimizer.variables, optimizers[name])
         self._hold(self.stage.state, state)
+
+    def _changed(self) -> None:
+        """Forget what was made of the values before."""
+        self._on_host.clear()
+        self._found.clear()
 
     def _hold(self, variables: Sequence[Any], values: Sequence[Tensor]) -> None:
         for variable, value in zip(variables, values, strict=True):
@@ -157,7 +165,7 @@ class JaxPackProgram(JaxProgram):
 
     def _replace(self, given: Mapping[int, Mapping[str, Any]]) -> None:
         """New values by name in some lanes; the others keep theirs."""
-        self._on_host.clear()
+        self._changed()
         for name in {name for values in given.values() for name in values}:
             stacked = to_host(self._held[name])
             for lane, values in given.items():
@@ -215,17 +223,20 @@ class JaxPackProgram(JaxProgram):
         self._clear()
         return found
 
-    def evaluate_lanes(self, given: Mapping[int, str]) -> dict[int, dict[str, Any]]:
+    # What a lane does for itself; what it asks for first is computed for all
+
+    def evaluate_lane(self, lane: int, part: str) -> dict[str, Any]:
         """As :meth:`evaluate`."""
-        sums = self.evaluate(_same(given.values()))
-        return {lane: {name: value[lane] for name, value in sums.items()} for lane in given}
+        return self._of_lane(lane, part, lambda: self.evaluate(part))
 
-    def measure_lanes(self, given: Mapping[int, ProbeSpec]) -> dict[int, dict[str, np.ndarray]]:
+    def measure_lane(self, lane: int, probe: ProbeSpec) -> dict[str, np.ndarray]:
         """As :meth:`measure`."""
-        measured = self.measure(_same(given.values()))
-        return {lane: {name: value[lane] for name, value in measured.items()} for lane in given}
+        return self._of_lane(lane, json.dumps(plain(probe), sort_keys=True), lambda: self.measure(probe))
 
-    # What a lane does for itself
+    def _of_lane(self, lane: int, what: str, find: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        if what not in self._found:
+            self._found[what] = find()
+        return {name: value[lane] for name, value in self._found[what].items()}
 
     def lane_snapshot(self, lane: int) -> Arrays:
         """As :meth:`snapshot`."""
@@ -236,6 +247,10 @@ class JaxPackProgram(JaxProgram):
     def lane_weights(self, lane: int) -> Arrays:
         """As :meth:`weights`."""
         return {variable.path: self._lane(self._names[id(variable)], lane) for variable in self.stage.model.weights}
+
+    def lane_handed_on(self, lane: int) -> Arrays:
+        """As :meth:`handed_on`."""
+        return {variable.path: self._lane(self._names[id(variable)], lane) for variable in self.stage.handed_on()}
 
     def set_lane_weights(self, lane: int, arrays: Arrays) -> None:
         """As :meth:`set_weights`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.interruption import TERMINATED, Interrupted
-from dlx.training.engine import Engine
+from dlx.training.engine import Engine, NotPacked
 from dlx.training.meeting import Act, Meeting
 
 if TYPE_CHECKING:
@@ -51,22 +52,28 @@ class PackEngine:
         program = self.engine.pack(signatures, builds, splits, batch_size, watch=watch, keep=keep)
         return dict.fromkeys(asked, program)
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Around whatever computes: want of memory is a reason to do it in smaller packs."""
+        if self.refusal is not None:
+            raise self.refusal
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, NotPacked):
+                self.refusal = NotTogether(error.message, fewer=error.fewer)
+            elif memory := self.engine.out_of_memory(error):
+                self.refusal = NotTogether(memory, fewer=True)
+            else:
+                raise
+            raise self.refusal from error
+
     def guarded(self, act: Act) -> Act:
-        """What lanes do together, where too little memory is a reason to do it in smaller packs."""
+        """What lanes do together, watched."""
 
         def guarded(given: Mapping[int, Any]) -> Mapping[int, Any]:
-            from dlx.training.engine import NotPacked
-
-            try:
+            with self.watched():
                 return act(given)
-            except Exception as error:
-                if isinstance(error, NotPacked):
-                    self.refusal = NotTogether(error.message, fewer=error.fewer)
-                elif memory := self.engine.out_of_memory(error):
-                    self.refusal = NotTogether(memory, fewer=True)
-                else:
-                    raise
-                raise self.refusal from error
 
         return guarded
 
@@ -113,8 +120,8 @@ class LaneEngine(Engine):
 class Lane:
     """A :class:`~dlx.training.program.Program` of a trial that trains with others.
 
-    Whatever takes steps or looks at many examples happens when all have come to it; what
-    only reads or sets a trial's own values happens at once, while the others wait.
+    What changes the values of all happens when all have come to it. What only looks, or sets
+    a trial's own values, happens at once: no step is taken while a lane is on its way.
     """
 
     def __init__(self, program: JaxPackProgram, pack: PackEngine, lane: int) -> None:
@@ -157,19 +164,25 @@ class Lane:
 
     def evaluate(self, part: str, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Sums over a part; ``between`` is called once, after it."""
-        sums: dict[str, Any] = self._together("evaluate", part, self._program.evaluate_lanes)
+        with self._pack.alone, self._pack.watched():
+            sums = self._program.evaluate_lane(self._lane, part)
         between()
         return sums
 
     def measure(self, probe: ProbeSpec) -> dict[str, np.ndarray]:
         """A probe's numbers."""
-        numbers: dict[str, np.ndarray] = self._together("measure", probe, self._program.measure_lanes)
-        return numbers
+        with self._pack.alone, self._pack.watched():
+            return self._program.measure_lane(self._lane, probe)
 
     def snapshot(self) -> Arrays:
         """All that :meth:`restore` needs."""
         with self._pack.alone:
             return self._program.lane_snapshot(self._lane)
+
+    def handed_on(self) -> Arrays:
+        """What the stage leaves for later ones, by path."""
+        with self._pack.alone:
+            return self._program.lane_handed_on(self._lane)
 
     def weights(self) -> Arrays:
         """The recorded network's weights by path."""

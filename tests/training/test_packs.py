@@ -120,7 +120,7 @@ def test_a_lane_is_the_trial_alone(net: Any, engine: Any) -> None:
                 a, b = (np.array(getattr(numbers, which)["model"]) for numbers in (found, expected))
                 np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * scale)
         for part in ("train", "validation", "test"):
-            sums, expected_sums = pack.evaluate_lanes({lane: part})[lane], alone.evaluate(part)
+            sums, expected_sums = pack.evaluate_lane(lane, part), alone.evaluate(part)
             assert float(sums["loss"]) == pytest.approx(float(expected_sums["loss"]), rel=1e-4)
         assert pack.lane_learning_rate(lane, 3) == pytest.approx(alone.learning_rate(3))
         for path, value in alone.weights().items():
@@ -169,7 +169,7 @@ name: pack
 dataset: {name: digits, train_limit: 300}
 model: {name: mlp, depth: 2, width: 12, activation: relu, dropout: 0.2}
 training: {epochs: 6, batch_size: 16, optimizer: {name: sgd, learning_rate: 0.1}, early_stopping: {patience: 2}}
-probes: {gradients: {sample: 200}, activations: null}
+probes: {gradients: {sample: 200}, activations: null, predictions: {}}
 seeds: 3
 sweep: {training.optimizer.learning_rate: [0.1, 1.0]}
 """
@@ -290,7 +290,7 @@ def test_killed_and_begun_again(tmp_path: Path) -> None:
     (tmp_path / "pack.yaml").write_text(SPEC)
 
     def command(results: str) -> list[str]:
-        sets = ["--set", "training.checkpoint.every=20 steps"]
+        sets = ["--set", "training.checkpoint.every=10 steps", "--set", "training.early_stopping=null"]
         where = ["--results", str(tmp_path / results), "--executor", "inline", "--threads", "1", "--quiet"]
         return [sys.executable, "-m", "dlx", "run", str(tmp_path / "pack.yaml"), "--engine", "jax", "--pack", "6",
                 *sets, *where]  # fmt: skip
