@@ -248,10 +248,6 @@ class JaxPackProgram(JaxProgram):
         """As :meth:`weights`."""
         return {variable.path: self._lane(self._names[id(variable)], lane) for variable in self.stage.model.weights}
 
-    def lane_handed_on(self, lane: int) -> Arrays:
-        """As :meth:`handed_on`."""
-        return {variable.path: self._lane(self._names[id(variable)], lane) for variable in self.stage.handed_on()}
-
     def set_lane_weights(self, lane: int, arrays: Arrays) -> None:
         """As :meth:`set_weights`."""
         names = {variable.path: self._names[id(variable)] for variable in self.stage.model.weights}
