@@ -100,6 +100,29 @@ def nonlinearity_outputs(model: Any) -> dict[str, Any]:
     return {name: found.tensor for name, found in nonlinearities(model).items()}
 
 
+def with_offsets(model: Any) -> tuple[Any, list[str]]:
+    """A model of the same layers with more inputs: one per layer with a kernel, added to what that layer gives.
+
+    The names of those layers, in the order of their inputs. The model gives a mapping: the
+    ``output``, and under ``preactivation NAME`` each layer's output with what was added.
+    """
+    names = [layer.name for _, layer, _ in kernel_layers(model)]
+    offsets: dict[str, Any] = {}
+    tensors = {id(tensor): tensor for tensor in model.inputs}
+    outputs: dict[str, Any] = {}
+    for node in _nodes(model):
+        arguments, named = node.arguments.fill_in(tensors)
+        given = node.operation(*arguments, **named)
+        name = node.operation.name
+        if name in names:
+            offsets[name] = keras.Input(given.shape[1:], dtype=given.dtype, name=f"offset_{name}")
+            given = keras.layers.Add(name=f"with_offset_{name}", dtype=given.dtype)([given, offsets[name]])
+            outputs[f"preactivation {name}"] = given
+        tensors.update(zip(map(id, node.outputs), [given] if len(node.outputs) == 1 else given, strict=True))
+    outputs["output"] = tensors[id(model.outputs[0])]
+    return keras.Model([*model.inputs, *(offsets[name] for name in names)], outputs), names
+
+
 def _nodes(model: Any) -> list[Any]:
     """The calls of layers that make up a functional model, input first, in the order of ``model.layers``."""
     functional = model._functional if isinstance(model, keras.Sequential) else model

@@ -135,6 +135,17 @@ class Stage(ABC):
     def activations(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
         """What comes out of each layer with a kernel, after its nonlinearity, by Keras name."""
 
+    def trace(
+        self, groups: Values, state: Sequence[Tensor], batch: Batch, differentiate: ValueAndGrad
+    ) -> dict[str, dict[str, Tensor]]:
+        """What goes through each layer with a kernel in inference mode, by Keras name, (batch, …) each.
+
+        ``activation`` as in :meth:`activations`; from a stage with a loss also ``preactivation``,
+        the layer's own output, and ``error``, the derivative of the sum of the examples' losses
+        with respect to it.
+        """
+        return {name: {"activation": value} for name, value in self.activations(groups, state, batch.inputs).items()}
+
     def predict(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
         """The network's answers in inference mode: ``values`` and, where it chooses a class, ``labels``.
 

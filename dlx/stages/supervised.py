@@ -215,25 +215,47 @@ class Supervised(Stage):
 
         from dlx.losses import answer
 
-        # A model of the same layers that gives every nonlinearity's output; it has the same
-        # variables, though not always in the same order.
         watched = keras.Model(self.model.inputs, self._nonlinearities)
-        values = {
-            id(variable): value
-            for variable, value in zip(
-                [*self.groups["model"].variables, *self.state], [*groups["model"], *state], strict=True
-            )
-        }
-        outputs, _ = watched.stateless_call(
-            [values[id(variable)] for variable in watched.trainable_variables],
-            [values[id(variable)] for variable in watched.non_trainable_variables],
-            inputs,
-            training=False,
-        )
+        outputs = self._call(watched, groups["model"], state, inputs)
         return {
             name: answer(outputs[name], self._activation) if tensor is self.model.outputs[0] else outputs[name]
             for name, tensor in self._nonlinearities.items()
         }
+
+    def trace(
+        self, groups: Values, state: Sequence[Tensor], batch: Batch, differentiate: ValueAndGrad
+    ) -> dict[str, dict[str, Tensor]]:
+        from keras import ops
+
+        from dlx.keras_graph import with_offsets
+
+        traced = super().trace(groups, state, batch, differentiate)
+        model, names = with_offsets(self.model)
+        rows = ops.shape(batch.inputs)[0]
+        # Adding nothing to a layer's output and differentiating with respect to it gives the error term.
+        nothing = [ops.zeros((rows, *one.shape[1:]), one.dtype) for one in model.inputs[len(self.model.inputs) :]]
+
+        def total(offsets: list[Tensor]) -> tuple[Tensor, Any]:
+            outputs = self._call(model, groups["model"], state, [batch.inputs, *offsets])
+            losses = self._losses(ops.cast(outputs["output"], "float32"), batch.targets)
+            return ops.sum(losses), [outputs[f"preactivation {name}"] for name in names]
+
+        (_, preactivations), errors = differentiate(total, nothing)
+        for name, value, error in zip(names, preactivations, errors, strict=True):
+            traced[name] = {"preactivation": value, **traced.get(name, {}), "error": error}
+        return traced
+
+    def _call(self, model: Any, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Any) -> Any:
+        """In inference mode, another model of the same layers: its variables may be in another order."""
+        own = [*self.groups["model"].variables, *self.state]
+        values = {id(variable): value for variable, value in zip(own, [*weights, *state], strict=True)}
+        outputs, _ = model.stateless_call(
+            [values[id(variable)] for variable in model.trainable_variables],
+            [values[id(variable)] for variable in model.non_trainable_variables],
+            inputs,
+            training=False,
+        )
+        return outputs
 
     def _forward(
         self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool
