@@ -20,7 +20,7 @@ from dlx.spec import load_text
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [name for names in commands.PANELS.values() for name in names]
 
-AFTER_A_RUN = ("run", "diagnose", "diff", "status", "predict", "evaluate")
+AFTER_A_RUN = ("run", "compare", "diagnose", "diff", "status", "predict", "evaluate")
 """Commands whose examples are tried below, with the results that they are about."""
 
 _EXAMPLE = re.compile(r"Example: (dlx .+(?:\n(?!\n).+)*)")
@@ -64,6 +64,9 @@ def test_the_example_of_status_tells_of_a_run(
     ended = dlx(*example("status"), cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "small (results/small): 1 of 1 trial done\n"
+    compared = dlx(*example("compare"), cwd=tmp_path)
+    assert compared.returncode == 0, compared.stderr
+    assert compared.stdout.startswith("n  test_accuracy@last (%)\n")
 
 
 def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:

@@ -176,6 +176,18 @@ def select(trials: Sequence[Trial], conditions: Sequence[Condition]) -> list[Tri
     return [trial for trial in trials if all(condition.holds(trial, path) for condition, path in resolved)]
 
 
+def select_some(trials: Sequence[Trial], conditions: Sequence[Condition], otherwise: str) -> list[Trial]:
+    """As :func:`select`; where none is left raises UsageError: ``otherwise``, and what there is."""
+    if found := select(trials, conditions):
+        return found
+    for condition in conditions:
+        path = resolve(condition.name, paths_of(trials))
+        if not any(condition.holds(trial, path) for trial in trials):
+            values = dict.fromkeys(str(value_of(trial, path)) for trial in trials)
+            raise UsageError(otherwise, hint=f"{condition.name} is {', '.join(list(values)[:12])}" if values else None)
+    raise UsageError(otherwise, hint="each of the conditions holds of some trial, all together of none")
+
+
 def paths_of(trials: Iterable[Trial]) -> list[str]:
     """Every path that a setting of these trials has, in order of first appearance."""
     seen = dict.fromkeys(trial.setting for trial in trials)

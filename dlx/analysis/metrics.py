@@ -38,7 +38,7 @@ from typing import Literal
 
 from dlx.analysis.conditions import COMPARISONS
 from dlx.analysis.series import Absent, Series, parse_series
-from dlx.analysis.trials import Tables
+from dlx.analysis.trials import End, Tables
 from dlx.errors import UsageError, nearest
 
 Kind = Literal["last", "best", "init", "epoch", "mean"]
@@ -123,7 +123,8 @@ class At(Metric):
             return Measured(math.nan, str(absent))
 
     def _at(self, tables: Tables) -> Measured:
-        epochs = self.series.by_epoch(tables)
+        ends: dict[Kind, End] = {"init": "first", "last": "last"}
+        epochs = self.series.by_epoch(tables, ends.get(self.when.kind))
         last = max(epochs)
         match self.when.kind:
             case "last":
@@ -217,7 +218,7 @@ class GradientRatio(Metric):
         return ("gradients", "metrics") if self.when.kind == "best" else ("gradients",)
 
     def measure(self, tables: Tables) -> Measured:
-        rows = tables.get("gradients")
+        rows = tables.get("gradients", "first")
         if rows is None:
             return Measured(math.nan, "no gradients.csv")
         layers = [int(layer) for layer in set(rows.column("layer")) if layer.isdecimal()]

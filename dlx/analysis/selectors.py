@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dlx.analysis import conditions
 from dlx.analysis.metrics import Metric, parse
-from dlx.analysis.trials import Reader, Tables, Trial, is_trial, trials_of
+from dlx.analysis.trials import Reader, Reads, Tables, Trial, is_trial, trials_of
 from dlx.errors import DlxError, ResultsError, UsageError, nearest
 
 _HEX = re.compile(r"[0-9a-f]{4,12}")
@@ -43,15 +43,17 @@ def default_results() -> Path:
     return Path(os.environ.get("DLX_RESULTS") or "results")
 
 
-def find(selectors: Sequence[str | Path] = (), results: Path | None = None) -> Found:
+def find(selectors: Sequence[str | Path] = (), results: Path | None = None, reader: Reads | None = None) -> Found:
     """The trials that ``selectors`` name; without any, all of the results directory.
 
-    ``results``: where names and ids are looked up, by default :func:`default_results`. Raises
+    ``results``: where names and ids are looked up, by default :func:`default_results`.
+    ``reader``: what reads them, :class:`~dlx.analysis.summaries.Summaries` where many are
+    compared. Raises
     :class:`~dlx.errors.UsageError` or :class:`~dlx.errors.ResultsError` for a selector that
     names nothing.
     """
     results = results or default_results()
-    reader, found = Reader(), Found()
+    reader, found = reader or Reader(), Found()
     seen: set[Path] = set()
     for selector in selectors or [results]:
         for trial in _select(str(selector), results, reader, found):
@@ -76,7 +78,7 @@ def one(selector: str | Path, results: Path | None = None) -> Trial:
     return found.trials[0]
 
 
-def _select(selector: str, results: Path, reader: Reader, found: Found) -> list[Trial]:
+def _select(selector: str, results: Path, reader: Reads, found: Found) -> list[Trial]:
     if selector.startswith("best@") and not Path(selector).exists():
         return [_best(selector, _select(selector.removeprefix("best@"), results, reader, found))]
     wanted: list[conditions.Condition] = []
@@ -92,20 +94,7 @@ def _select(selector: str, results: Path, reader: Reader, found: Found) -> list[
             skipped += 1
     if not trials and skipped:
         raise ResultsError(f"{where}: none of its {skipped} trials can be read: {found.damaged[-1].message}")
-    matching = conditions.select(trials, wanted)
-    if not matching:
-        raise UsageError(f"no trial of {where} has {selector[len(where) + 1 :]}", hint=_what_there_is(trials, wanted))
-    return matching
-
-
-def _what_there_is(trials: Sequence[Trial], wanted: Sequence[conditions.Condition]) -> str | None:
-    """The values that the first condition could have asked for."""
-    for condition in wanted:
-        path = conditions.resolve(condition.name, conditions.paths_of(trials))
-        if not any(condition.holds(trial, path) for trial in trials):
-            values = dict.fromkeys(str(conditions.value_of(trial, path)) for trial in trials)
-            return f"{condition.name} is {', '.join(list(values)[:12])}"
-    return None
+    return conditions.select_some(trials, wanted, f"no trial of {where} has {selector[len(where) + 1 :]}")
 
 
 def _places(where: str, results: Path) -> Iterator[tuple[Path, str | None]]:

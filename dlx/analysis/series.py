@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dlx.analysis.conditions import split
-from dlx.analysis.trials import Tables
+from dlx.analysis.trials import End, Tables
 from dlx.errors import UsageError
 from dlx.records.reader import Rows
 from dlx.records.tables import ACTIVATIONS, GRADIENTS, TIMING
@@ -45,13 +45,14 @@ class Series:
     column: str
     picks: tuple[tuple[str, str], ...] = ()
 
-    def by_epoch(self, tables: Tables) -> dict[int, Callable[[], float]]:
+    def by_epoch(self, tables: Tables, end: End | None = None) -> dict[int, Callable[[], float]]:
         """Per epoch, what gives its number: that of the last record in it.
 
-        Raises :class:`Absent` where the trial has none, :class:`~dlx.errors.UsageError` where
-        several rows of a record are meant.
+        ``end``: only the first epoch, or the last, is wanted; others may be missing. Raises
+        :class:`Absent` where the trial has none, :class:`~dlx.errors.UsageError` where several
+        rows of a record are meant.
         """
-        rows = tables.get(self.table)
+        rows = tables.get(self.table, end)
         if rows is None:
             raise Absent(f"no {self.table}.csv")
         for column in (self.column, "epoch", *(name for name, _ in self.picks if name != WORD)):

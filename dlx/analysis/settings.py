@@ -182,7 +182,7 @@ def pool(trials: Sequence[Trial], *, by: Sequence[str] | None = None, engines: b
     pooled = []
     for group in _with_unknown_engines(groups):
         settings = tuple(dict.fromkeys(trial.setting for trial in group))
-        values = dict(settings[0]) if paths is None else {path: _value(group[0], path) for path in paths}
+        values: Mapping[str, Any] = settings[0] if paths is None else {path: _value(group[0], path) for path in paths}
         pooled.append(Pooled(values, _each_once(group), None if engines else _engine(group), settings))
     return pooled
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from dlx import scalars
 from dlx.errors import ResultsError
 from dlx.records import environment
-from dlx.records.reader import Rows, read_table
+from dlx.records.reader import Rows, parse_table, read_content
 from dlx.records.status import State
 from dlx.records.trial_directory import TrialDirectory
 
@@ -62,8 +62,7 @@ class Trial:
     """One trial of a results directory.
 
     ``seed`` is a number, or ``init=0 order=3`` where the two differ. ``swept`` are the paths
-    that its spec varied. ``engine`` is empty before it is known. ``facts`` are the numbers
-    that tables do not have row by row: ``parameters``, ``multiply_adds``, ``epochs``.
+    that its spec varied. ``engine`` is empty before it is known; ``started`` is a time in ISO 8601.
     """
 
     path: Path
@@ -76,8 +75,7 @@ class Trial:
     engine: str = ""
     started: str = ""
     reason: str | None = None
-    swept: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    swept: Sequence[str] = ()
 
     @property
     def id(self) -> str:
@@ -95,6 +93,27 @@ class Trial:
         return str(self.path)
 
 
+End = Literal["first", "last"]
+_SHORT = 16_384
+"""Bytes of a table below which nothing is gained by reading a part of it."""
+
+
+def _end(content: bytes, end: End) -> bytes:
+    """The header and the rows of the first or last epoch, where all rows are of one stage and in order; else all."""
+    if len(content) < _SHORT or not content.startswith(b"stage,epoch,") or b'"' in content:
+        return content
+    header = content.index(b"\n") + 1
+    places = [content[start : start + 200].split(b",", 2)[:2] for start in (header, content.rfind(b"\n", 0, -1) + 1)]
+    if places[0][0] != places[1][0] or places[0][1] == places[1][1]:
+        return content
+    begin = b",".join(places[0 if end == "first" else 1]) + b","
+    start = content.find(b"\n" + begin) + 1
+    if end == "last":
+        return content[:header] + content[start:]
+    last = content.rfind(b"\n" + begin) + 1
+    return content[: content.index(b"\n", last) + 1]
+
+
 class Tables:
     """The tables of one trial, each read at most once while this object lives.
 
@@ -103,23 +122,29 @@ class Tables:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._read: dict[str, Rows | None] = {}
+        self._read: dict[tuple[str, End | None], Rows | None] = {}
 
-    def get(self, name: str) -> Rows | None:
+    def get(self, name: str, end: End | None = None) -> Rows | None:
         """A table by its name without ``.csv``; None where there is none, or no row yet.
 
-        Raises :class:`~dlx.errors.ResultsError` for a damaged one.
+        ``end``: the rows of the first epoch, or the last, will do, which spares splitting all of
+        a long table; of several stages all rows are there. Raises
+        :class:`~dlx.errors.ResultsError` for a damaged one.
         """
-        if name not in self._read:
+        whole = self._read.get((name, None))
+        if whole is not None:
+            return whole
+        if (name, end) not in self._read:
             path = self.directory / f"{name}.csv"
             try:
-                rows: Rows | None = read_table(path)
+                content = read_content(path)
+                rows: Rows | None = parse_table(_end(content, end) if end else content, path)
             except ResultsError:
                 if path.exists():
                     raise
                 rows = None
-            self._read[name] = rows if rows is not None and len(rows) else None
-        return self._read[name]
+            self._read[name, end] = rows if rows is not None and len(rows) else None
+        return self._read[name, end]
 
     def names(self) -> list[str]:
         """The tables there are that have epochs: a trial's, not other people's files."""
@@ -132,6 +157,13 @@ class Tables:
             if rows is not None and "epoch" in rows.columns:
                 found.append(path.stem)
         return found
+
+
+class Reads(Protocol):
+    """What reads a trial: :class:`Reader`, or the summaries that spare it the work."""
+
+    def read(self, path: Path, experiment: str | None = None) -> Trial:
+        """The trial in a directory. Raises :class:`~dlx.errors.ResultsError` where its ``trial.yaml`` is damaged."""
 
 
 class Reader:
@@ -162,8 +194,11 @@ class Reader:
             started=status.attempts[0].started if status.attempts else "",
             reason=status.reason,
             swept=self._swept.setdefault(swept, swept),
-            facts={name: status.summary[name] for name in FACTS if name in status.summary},
         )
+
+    def shared(self, setting: Setting) -> Setting:
+        """The same setting as every trial that has it: trials of one setting hold one object."""
+        return self._same.setdefault(setting, setting)
 
     def _spec(self, path: Path) -> tuple[dict[str, Any], Setting]:
         """What a ``trial.yaml`` says of the trial alone, and its setting."""
@@ -179,17 +214,12 @@ class Reader:
             if not isinstance(about.get("seed", 0), int | dict):
                 raise ValueError("no seed")
             if shared not in self._settings:
-                setting = Setting(dict(flatten(scalars.read(shared))))
-                self._settings[shared] = self._same.setdefault(setting, setting)
+                self._settings[shared] = self.shared(Setting(dict(flatten(scalars.read(shared)))))
         except ValueError as error:
             raise ResultsError(f"{path} is damaged: {error}") from None
         if not any(path.startswith("model.") for path in self._settings[shared]):
             raise ResultsError(f"{path} is damaged: it names no model")
         return about, self._settings[shared]
-
-
-FACTS = ("parameters", "multiply_adds", "epochs")
-"""Numbers of a whole trial, as its status has them."""
 
 
 def _divide(text: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from dlx.errors import UsageError, nearest
 
 PANELS = {
     "Run": ("run", "sweep", "tune"),
-    "Look": ("status", "diagnose", "diff", "plot", "show"),
+    "Look": ("status", "compare", "diagnose", "diff", "plot", "show"),
     "Use": ("predict", "evaluate"),
     "Registry": ("models", "datasets"),
     "Set-up": ("check", "schema", "doctor"),

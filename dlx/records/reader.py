@@ -95,6 +95,11 @@ def read_table(path: Path, limit: int = LIMIT) -> Rows:
     Raises :class:`~dlx.errors.ResultsError` for a file that is missing, unreadable,
     longer than ``limit`` bytes, or no table.
     """
+    return parse_table(read_content(path, limit), path)
+
+
+def read_content(path: Path, limit: int = LIMIT) -> bytes:
+    """The bytes of a table. Raises :class:`~dlx.errors.ResultsError` where it cannot be read or is too long."""
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
@@ -102,7 +107,7 @@ def read_table(path: Path, limit: int = LIMIT) -> Rows:
         raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
     if len(content) > limit:
         raise ResultsError(f"{path} is larger than {limit:,} bytes")
-    return parse_table(content, path)
+    return content
 
 
 def parse_table(content: bytes, path: Path) -> Rows:
@@ -112,20 +117,8 @@ def parse_table(content: bytes, path: Path) -> Rows:
         text = whole.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ResultsError(f"{path} is not a table: byte {error.start} is not UTF-8") from None
-    lines = _quoted_rows(text, path) if '"' in text or "\r" in text else _plain_rows(text)
-    header = next(lines, [])
-    names = [parse_text(name) for name in header]
-    if not header or len(names) > _MOST_COLUMNS:
-        raise ResultsError(f"{path} is not a table: it has {len(names) or 'no'} columns")
-    if len(set(names)) != len(names):
-        raise ResultsError(f"{path} is not a table: two columns have one name")
-    columns: list[list[str]] = [[] for _ in names]
-    for number, row in enumerate(lines, start=1):
-        if len(row) != len(names):
-            raise ResultsError(f"{path}, row {number}: {len(row)} cells for {len(names)} columns")
-        for column, cell in zip(columns, row, strict=True):
-            column.append(cell)
-    return Rows(path, dict(zip(names, columns, strict=True)), torn)
+    columns = _quoted_columns if '"' in text or "\r" in text else _plain_columns
+    return Rows(path, columns(text, path), torn)
 
 
 def _whole_rows(content: bytes) -> tuple[bytes, bool]:
@@ -133,8 +126,43 @@ def _whole_rows(content: bytes) -> tuple[bytes, bool]:
     return content[:end], end < len(content)
 
 
-def _plain_rows(text: str) -> Iterator[list[str]]:
-    return (line.split(",") for line in text.split("\n")[:-1])
+def _names(header: list[str], path: Path) -> list[str]:
+    """The column names in a header. Raises :class:`~dlx.errors.ResultsError` for one that is none."""
+    names = [parse_text(name) for name in header]
+    if not header or len(names) > _MOST_COLUMNS:
+        raise ResultsError(f"{path} is not a table: it has {len(names) or 'no'} columns")
+    if len(set(names)) != len(names):
+        raise ResultsError(f"{path} is not a table: two columns have one name")
+    return names
+
+
+def _plain_columns(text: str, path: Path) -> dict[str, list[str]]:
+    """Cells by column, where none is quoted: all are split at once, which takes a third of the time of row by row."""
+    header, *rows = text.split("\n")[:-1] or [""]
+    names = _names(header.split(",") if text else [], path)
+    commas = len(names) - 1
+    for number, row in enumerate(rows, start=1):
+        if row.count(",") != commas:
+            raise _wrong_width(path, number, row.count(",") + 1, len(names))
+    cells = ",".join(rows).split(",") if rows else []
+    return {name: cells[column :: len(names)] for column, name in enumerate(names)}
+
+
+def _quoted_columns(text: str, path: Path) -> dict[str, list[str]]:
+    """Cells by column of RFC 4180's form in full."""
+    lines = _quoted_rows(text, path)
+    names = _names(next(lines, []), path)
+    columns: list[list[str]] = [[] for _ in names]
+    for number, row in enumerate(lines, start=1):
+        if len(row) != len(names):
+            raise _wrong_width(path, number, len(row), len(names))
+        for column, cell in zip(columns, row, strict=True):
+            column.append(cell)
+    return dict(zip(names, columns, strict=True))
+
+
+def _wrong_width(path: Path, number: int, cells: int, columns: int) -> ResultsError:
+    return ResultsError(f"{path}, row {number}: {cells} cells for {columns} columns")
 
 
 def _quoted_rows(text: str, path: Path) -> Iterator[list[str]]:

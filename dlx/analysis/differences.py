@@ -1,0 +1,104 @@
+"""How rows differ from a baseline, or from the best: by pairs of seeds where they share them, else by Welch's test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dlx.analysis import statistics
+from dlx.analysis.measurements import Cell
+from dlx.analysis.metrics import Metric, Share
+from dlx.analysis.statistics import Difference
+from dlx.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlx.analysis.comparison import Row
+
+
+@dataclass(frozen=True)
+class Against:
+    """One row against the baseline in one metric: ``difference`` is the row's mean minus the baseline's.
+
+    None where there is nothing to compare. ``comparisons`` are made together: p-values are
+    corrected for so many. ``seeds_needed`` would settle a difference that is not detected.
+    """
+
+    metric: int
+    row: Row
+    baseline: Row
+    difference: Difference | None
+    comparisons: int = 1
+    seeds_needed: int | None = None
+
+
+def differences(rows: Sequence[Row], metrics: Sequence[Metric], baselines: Sequence[Row] | None) -> list[Against]:
+    """Every row against the baseline of its own data, by metric; p-values corrected (Holm) within each metric.
+
+    ``baselines`` has at most one row of each kind of data; None: the best of each, where
+    neither more nor less is better the first. Raises :class:`~dlx.errors.UsageError`.
+    """
+    kinds: dict[object, list[Row]] = {}
+    for row in rows:
+        kinds.setdefault(data_of(row), []).append(row)
+    found: list[Against] = []
+    for number, metric in enumerate(metrics):
+        family: list[Against] = []
+        for alike in kinds.values():
+            baseline = _choose(alike, number, metric, baselines)
+            if baseline is not None:
+                family += [
+                    Against(number, row, baseline, _difference(metric, row.cells[number], baseline.cells[number]))
+                    for row in alike
+                    if row is not baseline
+                ]
+        found += _corrected(family)
+    return found
+
+
+def data_of(row: Row) -> object:
+    """What a row was trained on: rows of different data are not compared."""
+    return row.pooled.setting.get("dataset.name"), row.pooled.setting.get("digests.dataset")
+
+
+def _choose(alike: Sequence[Row], number: int, metric: Metric, baselines: Sequence[Row] | None) -> Row | None:
+    if baselines is not None:
+        named = [row for row in alike if any(row is baseline for baseline in baselines)]
+        if len(named) > 1:
+            listed = "; ".join(row.label for row in named[:8])
+            raise UsageError(f"--baseline names {len(named)} rows: {listed}", hint="add conditions until it names one")
+        return named[0] if named else None
+    measured = [row for row in alike if math.isfinite(row.cells[number].mean)]
+    if not measured:
+        return None
+    return max(measured, key=lambda row: row.cells[number].mean * metric.better) if metric.better else measured[0]
+
+
+def _difference(metric: Metric, one: Cell, other: Cell) -> Difference | None:
+    """None where a row has no values, one is not finite, or trials never got there: a mean of the rest misleads."""
+    values = [list(cell.values.values()) for cell in (one, other)]
+    if not all(values) or not all(map(math.isfinite, [*values[0], *values[1]])) or one.never or other.never:
+        return None
+    if isinstance(metric, Share):
+        return statistics.shares(*values)
+    shared = [replicate for replicate in one.values if replicate in other.values]
+    # Pairs are worth more than what is left out for them as long as most trials have one.
+    if len(shared) >= 1 and 2 * len(shared) >= max(map(len, values)):
+        return statistics.paired([one.values[seed] for seed in shared], [other.values[seed] for seed in shared])
+    return statistics.welch(*values)
+
+
+def _corrected(family: Sequence[Against]) -> list[Against]:
+    ps = [against.difference.p if against.difference else None for against in family]
+    made = sum(p is not None for p in ps)
+    found = []
+    for against, holm in zip(family, statistics.holm(ps), strict=True):
+        difference = replace(against.difference, holm=holm) if against.difference else None
+        needed = None
+        if difference is not None and holm is not None and not difference.detected:
+            needed = statistics.seeds_needed(difference, made)
+            # It was missed with as many as these: with the correction it takes more than were trained.
+            needed = None if needed is None else max(needed, max(difference.n) + 1)
+        found.append(replace(against, difference=difference, comparisons=max(1, made), seeds_needed=needed))
+    return found

@@ -1,0 +1,134 @@
+"""A comparison for other programs: JSON with everything, CSV with every number in full."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dlx.analysis.comparison import Comparison, Row
+from dlx.analysis.differences import Against
+from dlx.analysis.grid import csv_text
+from dlx.analysis.measurements import Cell
+from dlx.analysis.sentences import footnote, sentence
+from dlx.analysis.settings import ABSENT, shown
+
+SCHEMA = "dlx.compare/1"
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The object that ``dlx compare --json`` prints; NaN and infinity, which JSON lacks, are text as in the tables."""
+    return {
+        "schema": SCHEMA,
+        "metrics": [{"metric": metric.text, "better": metric.better} for metric in comparison.metrics],
+        "parameters": dict(comparison.columns),
+        "rows": [_row(comparison, row) for row in comparison.rows],
+        "differences": [_difference(comparison, one) for one in comparison.against],
+        "footnote": footnote(comparison),
+        "warnings": comparison.warnings,
+    }
+
+
+def _row(comparison: Comparison, row: Row) -> dict[str, Any]:
+    return {
+        "label": row.label,
+        "parameters": {path: _plain(row.value(path)) for path in comparison.columns},
+        "engine": row.pooled.engine,
+        "counts": row.pooled.counts,
+        "metrics": {
+            metric.text: _cell(row.cells[number]) for number, metric in enumerate(comparison.metrics)
+        },
+        "trials": [
+            {
+                "id": trial.id,
+                "experiment": trial.experiment,
+                "directory": str(trial.path),
+                "seed": trial.seed,
+                "repeat": trial.repeat,
+                "fold": trial.fold,
+                "engine": trial.engine or None,
+                "state": trial.state,
+                "reason": trial.reason,
+                "values": {
+                    metric.text: number_of(comparison.value(trial, number))
+                    for number, metric in enumerate(comparison.metrics)
+                },
+            }
+            for trial in row.trials
+        ],
+    }  # fmt: skip
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    estimate = cell.estimate
+    return {
+        "n": estimate.n if estimate else 0,
+        "mean": number_of(estimate.mean if estimate else None),
+        "std": number_of(estimate.std if estimate else None),
+        "low": number_of(estimate.low if estimate else None),
+        "high": number_of(estimate.high if estimate else None),
+        "missing": dict(cell.missing),
+    }
+
+
+def _difference(comparison: Comparison, one: Against) -> dict[str, Any]:
+    found = one.difference
+    return {
+        "metric": comparison.metrics[one.metric].text,
+        "row": one.row.label,
+        "baseline": one.baseline.label,
+        "kind": found.kind if found else None,
+        "n": list(found.n) if found else None,
+        "difference": number_of(found.value if found else None),
+        "low": number_of(found.low if found else None),
+        "high": number_of(found.high if found else None),
+        "p": number_of(found.p if found else None),
+        "p_holm": number_of(found.holm if found else None),
+        "comparisons": one.comparisons,
+        "effect": number_of(found.effect if found else None),
+        "effect_is": {"paired": "d_z", "welch": "hedges_g"}.get(found.kind) if found else None,
+        "detected": found.detected if found else None,
+        "seeds_needed": one.seeds_needed,
+        "sentence": sentence(comparison, one),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if value is ABSENT:
+        return None
+    return number_of(value) if isinstance(value, float) else value
+
+
+def number_of(value: float | None) -> float | str | None:
+    """A number that standard JSON has."""
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+def as_csv(comparison: Comparison, decimal: str = ".") -> str:
+    """One line per setting, every number in full: accuracies as fractions, as in the trials' tables."""
+    headings = [*comparison.columns.values(), "engine", "trials", "done", "not_done"]
+    for metric in comparison.metrics:
+        headings += [metric.text] + [f"{metric.text} {name}" for name in _NUMBERS]
+    rows = [headings]
+    against = {(one.metric, id(one.row)): one for one in comparison.against}
+    for row in comparison.rows:
+        cells = ["" if row.value(path) is ABSENT else shown(row.value(path)) for path in comparison.columns]
+        cells += [row.pooled.engine or "", str(len(row.trials)), str(row.done)]
+        cells.append(" ".join(f"{count} {state}" for state, count in row.not_done.items()))
+        for number in range(len(comparison.metrics)):
+            cells += _numbers(row.cells[number], against.get((number, id(row))))
+        rows.append(cells)
+    return csv_text(rows, decimal)
+
+
+_NUMBERS = ("n", "std", "low", "high", "difference", "difference_low", "difference_high", "p_holm", "effect")
+
+
+def _numbers(cell: Cell, against: Against | None) -> list[str]:
+    estimate, difference = cell.estimate, against.difference if against else None
+    numbers: list[float | None] = [estimate.mean if estimate else None, estimate.n if estimate else 0]
+    numbers += [estimate.std, estimate.low, estimate.high] if estimate else [None] * 3
+    if difference:
+        numbers += [difference.value, difference.low, difference.high, difference.holm, difference.effect]
+    else:
+        numbers += [None] * 5
+    return ["" if number is None else f"{number:.10g}" for number in numbers]

@@ -1,0 +1,211 @@
+"""``dlx compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from dlx.cli.options import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlx.analysis.comparison import Comparison
+    from dlx.analysis.grid import Grid
+
+Format = Literal["table", "csv", "json", "markdown", "latex"]
+
+
+def compare(
+    results: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RESULTS",
+            help="Directories of results, experiments or trials, globs, names: depth, depth:width=30.  "
+            "[default: results]",
+            show_default=False,
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric", "-m", metavar="METRIC",
+            help="test_accuracy, val_loss@best, loss@epoch:10, grad_norm[1], grad_ratio, "
+            "epochs_to(val_accuracy>=0.95), … (repeatable).  [default: the test accuracy]",
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="PARAMETER", help="A row per value of this, whatever else differs (repeatable)."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="CONDITION", help="Only such trials: activation=relu, depth>=2 (repeatable)."),
+    ] = None,
+    best_over: Annotated[
+        list[str] | None,
+        typer.Option("--best-over", metavar="PARAMETER", help="Each setting at its own best value of this."),
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option("--select", metavar="METRIC", help="The validation metric that finds the best.")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="CONDITION", help="The row to compare with: depth=1.  [default: the best]"),
+    ] = None,
+    sort: Annotated[
+        list[str] | None,
+        typer.Option("--sort", metavar="NAME", help="A parameter, a metric (best first), n, started; -NAME reverses."),
+    ] = None,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="A diary: what was changed from one try to the next, and what it did.")
+    ] = False,
+    pivot: Annotated[
+        str | None, typer.Option("--pivot", metavar="PARAMETER", help="Its values side by side, of one metric.")
+    ] = None,
+    each_seed: Annotated[bool, typer.Option("--each-seed", help="A row per trial; nothing is pooled.")] = False,
+    pool_engines: Annotated[
+        bool, typer.Option("--pool-engines", help="Pool trials of different engines; a seed on both counts once.")
+    ] = False,
+    form: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help="table, csv, json, markdown or latex (with booktabs).")
+    ] = "table",
+    decimal: Annotated[
+        Literal[".", ","], typer.Option("--decimal", metavar="MARK", help="In CSV: , for spreadsheets that want it.")
+    ] = ".",
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """One row per setting, seeds pooled: what differs, by how much, and how sure one can be.
+
+    Failed and unfinished trials are counted in their row. The sentences below the table compare each row with the best,
+    or with --baseline: by pairs where rows share seeds, else by Welch's test.
+
+    Example: dlx compare results --metric test_accuracy@last
+    """
+    import sys
+
+    from dlx.analysis import comparison as comparing
+    from dlx.analysis.conditions import split
+    from dlx.analysis.measurements import USUAL_VALIDATION, usual_metrics
+    from dlx.analysis.metrics import parse
+    from dlx.analysis.selectors import find
+    from dlx.analysis.summaries import Summaries
+    from dlx.errors import UsageError
+
+    form = "json" if as_json else form
+    if decimal == "," and form != "csv":
+        raise UsageError("--decimal is about CSV", hint="add --format csv")
+    shapes = [name for name, given in (("--changes", changes), ("--pivot", pivot), ("--each-seed", each_seed)) if given]
+    if len(shapes) > 1:
+        raise UsageError(f"{' and '.join(shapes)} cannot be had together", hint="give one of them")
+
+    def listed(given: Sequence[str] | None) -> list[str]:
+        return [part.strip() for text in given or () for part in split(text)]
+
+    metrics = [parse(text) for text in listed(metric)]
+    chosen = parse(select) if select is not None else None
+    summaries = Summaries()
+    found = find(results or (), reader=summaries)
+    if changes and not metrics:  # whoever tunes by hand must not tune on the test set
+        metrics = usual_metrics(found.trials, USUAL_VALIDATION)
+    compared = comparing.compare(
+        found.trials,
+        metrics,
+        summaries,
+        where=where or (),
+        by=listed(by) if by else None,
+        best_over=listed(best_over),
+        select=chosen,
+        baseline=baseline,
+        sort=listed(sort),
+        pool_engines=pool_engines,
+    )
+    compared.warnings[:0] = comparing.unreadable(found.damaged)
+    summaries.save()
+    for warning in compared.warnings if form != "json" else ():
+        print(f"dlx: {warning}", file=sys.stderr)
+    sys.stdout.write(_written(compared, form, decimal, changes=changes, pivot=pivot, each_seed=each_seed))
+    return 0
+
+
+def _written(
+    compared: Comparison, form: Format, decimal: str, *, changes: bool, pivot: str | None, each_seed: bool
+) -> str:
+    """The comparison in the form asked for."""
+    import json
+
+    from dlx.analysis import export, tabulate
+
+    if form == "json":
+        return json.dumps(export.as_json(compared), ensure_ascii=False) + "\n"
+    shape = (
+        tabulate.diary(compared)
+        if changes
+        else tabulate.pivot_grid(compared, pivot)
+        if pivot
+        else tabulate.trials_grid(compared)
+        if each_seed
+        else None
+    )
+    if form == "csv":
+        return shape.csv(decimal) if shape else export.as_csv(compared, decimal)
+    if form in ("markdown", "latex"):
+        grid = shape or tabulate.settings_grid(compared)
+        return grid.markdown() if form == "markdown" else grid.latex()
+    lines = _on_terminal(compared, shape)
+    return "\n".join(lines) + "\n"
+
+
+def _on_terminal(compared: Comparison, shape: Grid | None) -> list[str]:
+    """The table, as wide as the terminal allows, and the sentences."""
+    import os
+    import shutil
+    import sys
+
+    from dlx.analysis.sentences import MOST, footnote, sentences
+    from dlx.language import _
+
+    terminal = sys.stdout.isatty()
+    bold = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", None)
+    if shape is not None:
+        return shape.lines(bold=bold)
+    width = shutil.get_terminal_size().columns if terminal else 10**6
+    lines: list[str] = []
+    for grid in _grids(compared, width):
+        lines += [*([""] if lines else []), *grid.lines(bold=bold)]
+    for number, metric in enumerate(compared.metrics):
+        said = sentences(compared, number)
+        if said:
+            lines += ["", *([f"{metric.text}:"] if len(compared.metrics) > 1 else []), *_wrapped(said[:MOST], width)]
+            if len(said) > MOST:
+                lines.append(_("… and {count} more: --json has all of them").format(count=len(said) - MOST))
+    note = footnote(compared)
+    return [*lines, *(["", *_wrapped([note], width, bullet="")] if note else [])]
+
+
+def _grids(compared: Comparison, width: int) -> list[Grid]:
+    """One grid if it fits; else one per metric; else without the intervals, which the sentences have too."""
+    from dlx.analysis import tabulate
+
+    whole = tabulate.settings_grid(compared)
+    if whole.width <= width:
+        return [whole]
+    grids = []
+    for number in range(len(compared.metrics)):
+        grid = tabulate.settings_grid(compared, [number])
+        grids.append(grid if grid.width <= width else tabulate.settings_grid(compared, [number], intervals=False))
+    return grids
+
+
+def _wrapped(sentences: Sequence[str], width: int, bullet: str = "• ") -> list[str]:
+    import textwrap
+
+    if width > 1000:
+        return [f"{bullet}{sentence}" for sentence in sentences]
+    room = max(40, min(width, 120))
+    return [
+        line
+        for sentence in sentences
+        for line in textwrap.wrap(sentence, room, initial_indent=bullet, subsequent_indent=" " * len(bullet))
+    ]
