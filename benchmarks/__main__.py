@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import data, machine
 from benchmarks.duel import ContenderFailedError
-from benchmarks.measures import Setup, checkpoints, memory, recording, startup, steps
+from benchmarks.measures import Setup, checkpoints, memory, recording, startup, steps, tables
 from benchmarks.report import Figure, markdown
 
 MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "checkpoints": checkpoints.measure,
     "startup": startup.measure,
     "memory": memory.measure,
+    "tables": tables.measure,
 }
 
 

@@ -76,6 +76,7 @@ def describe(name: str, spec: type[DatasetSpec], places: Places) -> dict[str, An
         "input_shape": list(info.input_shape) if info else None,
         "task": info.task if info else None,
         "classes": info.outputs if info and info.task == "classification" else None,
+        "targets": info.outputs if info and info.task == "regression" else None,
         "class_names": list(info.class_names) if info else None,
         "train": info.train if info else None,
         "test": info.test if info else None,
@@ -116,7 +117,8 @@ def _listing(found: list[dict[str, Any]]) -> list[str]:
         absent = f"no ({one['download_bytes'] / 1e6:.0f} MB to download)"
         here = (one["where"] or "yes") if one["here"] else absent
         shape = "x".join(map(str, one["input_shape"])) if one["input_shape"] else None
-        cells = (one["name"], shape, one["classes"], one["train"], one["test"], one["licence"], here)
+        classes = "none" if one["task"] == "regression" else one["classes"]
+        cells = (one["name"], shape, classes, one["train"], one["test"], one["licence"], here)
         rows.append(tuple("any" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell for cell in cells))
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     numbers = {heads.index(head) for head in ("classes", "train", "test")}
@@ -136,6 +138,8 @@ def _in_full(one: dict[str, Any], parameters: list[dict[str, Any]]) -> list[str]
         facts.append(("examples", f"{one['train']:,} to train, {one['test']:,} to test"))
     else:
         facts.append(("input", one["unit"]))
+    if one["targets"]:
+        facts.append(("targets", f"{one['targets']}: a regression"))
     if one["classes"]:
         facts.append(("classes", f"{one['classes']}: " + _wrapped(", ".join(one["class_names"]), 12)))
     facts += [("licence", one["licence"])]
@@ -158,9 +162,12 @@ def _in_full(one: dict[str, Any], parameters: list[dict[str, Any]]) -> list[str]
 
 
 def _parameters(spec: type[DatasetSpec]) -> list[dict[str, Any]]:
-    """Name, type in words, default and meaning of each setting, in the order of the class."""
+    """Name, type in words, default and meaning of each setting: the set's own, then those common to all sets."""
+    from dlx.datasets import DatasetSpec
+
     schema = spec.model_json_schema()
     definitions = schema.get("$defs", {})
+    fields = sorted(schema["properties"].items(), key=lambda item: item[0] in DatasetSpec.model_fields)
     return [
         {
             "name": name,
@@ -169,7 +176,7 @@ def _parameters(spec: type[DatasetSpec]) -> list[dict[str, Any]]:
             "default": field.get("default"),
             "description": field.get("description", ""),
         }
-        for name, field in schema["properties"].items()
+        for name, field in fields
         if name != "name"
     ]
 

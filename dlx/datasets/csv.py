@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places, Split, _files
 from dlx.errors import DataError, FieldError
+from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
     from dlx.datasets._columns import Examples, Layout
@@ -69,7 +70,7 @@ class Spec(InMemory):
         default=None, description="between cells; null: what stands most often in the first line"
     )
     encoding: str = Field(default="utf-8", description="of the text: utf-8, latin-1, cp1252, …")
-    test: int | float | None = Field(
+    test: Count | Fraction | None = Field(
         default=None,
         description="held out for testing before validation: a count, or a fraction below 1; null: 0.2, unless "
         "there is a test_path",
@@ -245,6 +246,14 @@ def _known(spec: Spec, train_version: Any, test_version: Any) -> _Known:
         _read.cache_clear()
         read_table.cache_clear()
     return _Known(info, layout)
+
+
+def forget() -> None:
+    """Let go of all that is kept of files between a look at them and the training."""
+    from dlx.datasets._table import read_table
+
+    for kept in (_known, _read, _layout, read_table):
+        kept.cache_clear()
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places, Split
-from dlx.fields import Count
+from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
     from dlx.datasets._made import Values
@@ -49,7 +49,7 @@ class Spec(InMemory):
     low: float = Field(default=-1.0, ge=-_LARGEST, le=_LARGEST, description="where x begins")
     high: float = Field(default=1.0, ge=-_LARGEST, le=_LARGEST, description="where x ends")
     draw: Count = Field(default=0, description="which draw: other numbers are other samples")
-    test: int | float | None = Field(
+    test: Count | Fraction | None = Field(
         default=None, description="held out for testing before validation: a count, or a fraction below 1; null: 0.2"
     )
     split: Split | None = Field(

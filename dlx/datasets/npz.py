@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places, Split, _files
 from dlx.errors import DataError, FieldError
+from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
     from dlx.sources import Official
@@ -42,7 +43,7 @@ class Spec(InMemory):
         default=None,
         description="null: classification where y holds whole numbers or texts, regression where real numbers",
     )
-    test: int | float | None = Field(
+    test: Count | Fraction | None = Field(
         default=None,
         description="held out for testing before validation, where there is no x_test: a count, or a fraction below 1; "
         "null: 0.2",

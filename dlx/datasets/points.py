@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places
-from dlx.fields import Count
+from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
     from dlx.datasets._made import Values
@@ -49,7 +49,7 @@ class Spec(InMemory):
         default=0.1, ge=0.0, le=10.0, allow_inf_nan=False, description="standard deviation of what is added"
     )
     draw: Count = Field(default=0, description="which draw: other numbers are other points")
-    test: int | float | None = Field(
+    test: Count | Fraction | None = Field(
         default=None, description="held out for testing before validation: a count, or a fraction below 1; null: 0.2"
     )
     scaling: Literal["unit", "none", "standardize"] | Divide = Field(
