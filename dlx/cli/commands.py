@@ -20,7 +20,7 @@ PANELS = {
     "Look": ("status", "compare", "diagnose", "diff", "plot", "show"),
     "Use": ("predict", "evaluate"),
     "Registry": ("models", "datasets"),
-    "Set-up": ("check", "schema", "doctor"),
+    "Set-up": ("new", "check", "schema", "doctor"),
 }
 HELP = {"help_option_names": ["-h", "--help"]}
 

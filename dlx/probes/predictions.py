@@ -34,6 +34,8 @@ class Spec(ProbeSpec):
         last = setting.pipeline[-1]
         if not last.spec.supervised:
             raise FieldError(f"are made by a last stage that learns from labels, and {last.name} does not")
+        if setting.records.test == "withheld":
+            raise FieldError("are of the test part, and records.test withholds it")
         if not setting.dataset.sizes()["test"]:
             raise FieldError(f"there is nothing to predict: {setting.dataset.name} has no test part here")
 

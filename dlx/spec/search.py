@@ -102,9 +102,13 @@ class Search:
         Raises :class:`~dlx.errors.SpecError` where the values do not go together.
         """
         place = Place("dlx tune")
-        withheld = assign(("records", "test"), node_of("withheld", place), place)
+        withheld = [assign(("records", "test"), node_of("withheld", place), place)]
+        probes = self.experiment.trials[0].setting.probes.values()
+        withheld += [
+            assign(("probes", probe.name), node_of(None, place), place) for probe in probes if probe.part == "test"
+        ]
         chosen = self._chosen(values)
-        (trial,) = Expansion(self.root, [*self._without(chosen), *chosen, withheld], []).trials(self.first_seed)
+        (trial,) = Expansion(self.root, [*self._without(chosen), *chosen, *withheld], []).trials(self.first_seed)
         return replace(trial, parameters={dotted(one.path): shown(one.node) for one in chosen})
 
     def spec(self, values: Mapping[str, Value]) -> str:
