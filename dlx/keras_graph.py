@@ -66,8 +66,9 @@ def kernel_layers(model: Any) -> list[KernelLayer]:
 def nonlinearities(model: Any) -> dict[str, Nonlinearity]:
     """What leaves each layer with a kernel, by its name, in the order of :func:`kernel_layers`.
 
-    From the layer's output through normalisations to its activation, as long as nothing else
-    reads what is between; the layer's own output where no activation follows.
+    From the layer's output through normalisations, and the sum in which a skip connection ends,
+    to its activation, as long as nothing else reads what is between; the layer's own output
+    where no activation follows.
     """
     nodes = _nodes(model)
     readers: dict[int, list[Any]] = {}
@@ -85,11 +86,11 @@ def nonlinearities(model: Any) -> dict[str, Nonlinearity]:
         reached = Nonlinearity(own, activation if activation and activation.name != "linear" else None)
         while reached.activation is None and id(tensor) not in outputs and len(readers.get(id(tensor), ())) == 1:
             (reader,) = readers[id(tensor)]
-            tensor = reader.outputs[0]
+            before, tensor = tensor, reader.outputs[0]
             if _is_activation(reader.operation):
                 reached = Nonlinearity(tensor, _activation(reader.operation))
                 break
-            if not isinstance(reader.operation, _NORMALIZATIONS):
+            if not isinstance(reader.operation, _NORMALIZATIONS) and not _is_sum_of(reader, before):
                 break
         found[layer.name] = reached
     return found
@@ -129,7 +130,10 @@ def _nodes(model: Any) -> list[Any]:
     by_depth: dict[int, list[Any]] | None = getattr(functional, "_nodes_by_depth", None)
     if by_depth is None:
         raise TypeError(f"{type(model).__name__} is not a functional Keras model")
-    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
+    # Within one depth, Keras keeps its layers in order, and its calls of them in any.
+    ranks = {id(operation): rank for rank, operation in enumerate(functional.operations)}
+    levels = [sorted(by_depth[depth], key=lambda node: ranks[id(node.operation)]) for depth in sorted(by_depth)]
+    return [node for level in reversed(levels) for node in level if not node.is_input]
 
 
 def _has_kernel(layer: Any) -> bool:
@@ -141,6 +145,11 @@ def _has_kernel(layer: Any) -> bool:
 def _is_activation(layer: Any) -> bool:
     kinds = ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
     return isinstance(layer, tuple(getattr(keras.layers, kind) for kind in kinds))
+
+
+def _is_sum_of(node: Any, tensor: Any) -> bool:
+    """Whether a skip connection ends in the node, and the tensor is the way beside it: what comes first in the sum."""
+    return isinstance(node.operation, keras.layers.Add) and node.input_tensors[0] is tensor
 
 
 def _activation(layer: Any) -> Activation | None:

@@ -342,6 +342,21 @@ class Activation(Layer):
 
 
 @dataclass(frozen=True)
+class Add(Layer):
+    """The sum of its inputs, position by position: what a skip connection ends in."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        if len(set(inputs)) > 1:
+            raise FieldError(f"only equal shapes can be added, not {' and '.join(map(str, inputs))}")
+        return inputs[0]
+
+    def build(self) -> Any:
+        import keras
+
+        return keras.layers.Add(name=self.name)
+
+
+@dataclass(frozen=True)
 class Dropout(Layer):
     """Zeroes a fraction of its inputs while training and scales up the others."""
 

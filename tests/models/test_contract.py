@@ -38,6 +38,23 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, ...], int]] = [
         4,
     ),
     ("cnn", {"blocks": [], "dense": [5], "normalization": "layer", "dropout": 0.3}, (5, 5, 1), 2),
+    ("mlp", {"depth": 3, "parameters": 25_000, "normalization": "batch"}, (28, 28, 1), 10),
+    ("cnn", {"parameters": 25_000}, (28, 28, 1), 10),
+    ("cnn", {"blocks": [{"filters": 4}, {"filters": 4}, {"filters": 4, "skip": 2}]}, (8, 8, 1), 10),
+    (
+        "cnn",
+        {
+            "blocks": [
+                {"filters": 3, "skip": 1},
+                {"filters": 6, "stride": 2, "pool": "max"},
+                {"filters": 6, "skip": 3, "normalization": "layer"},
+                {"filters": 6, "skip": 1},
+            ],
+            "normalization": "batch",
+        },
+        (9, 7, 2),
+        4,
+    ),
     ("lenet5", {"variant": "original"}, (28, 28, 1), 10),
     ("lenet5", {"variant": "original"}, (32, 32, 1), 7),
     ("lenet5", {"pooling": "average", "activation": "tanh"}, (12, 15, 2), 10),
@@ -143,6 +160,7 @@ convolutions = st.fixed_dictionaries(
         "activation": activations,
         "normalization": normalizations,
         "dropout": st.sampled_from([0.0, 0.5]),
+        "skip": st.integers(1, 3),
     },
 )
 pools = st.fixed_dictionaries(
