@@ -19,11 +19,16 @@ TOP_K = 5
 
 @dataclass(frozen=True)
 class Metrics:
-    """What is counted for a task: ``names`` are the column endings after ``train_`` and its like."""
+    """What is counted for a task: ``names`` are the column endings after ``train_`` and its like.
+
+    ``target_scaling``: of targets that are learned scaled, what was subtracted from each and what it was
+    divided by. Errors are those of the answers brought back to the targets' own units.
+    """
 
     task: Task
     outputs: int
     activation: str
+    target_scaling: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,7 +59,7 @@ class Metrics:
 
         sums = {"loss": total(losses)}
         if self.task == "regression":
-            error = answer(logits, self.activation) - targets
+            error = self.restored(answer(logits, self.activation)) - targets
             return sums | {"absolute": total(ops.abs(error)), "squared": total(ops.square(error))}
         labels = ops.cast(targets, "int32")
         sums["accuracy"] = total(ops.equal(decided(logits), labels))
@@ -64,6 +69,24 @@ class Metrics:
             better = ops.sum(ops.cast(logits > own, "int32"), axis=-1)
             sums["top5_accuracy"] = total(ops.logical_and(better < TOP_K, ops.isfinite(own[:, 0])))
         return sums
+
+    def scaled(self, targets: Tensor) -> Tensor:
+        """Targets (batch, outputs) as they are learned."""
+        if self.target_scaling is None:
+            return targets
+        from keras import ops
+
+        subtract, divide = (ops.convert_to_tensor(each, dtype="float32") for each in self.target_scaling)
+        return (targets - subtract) / divide
+
+    def restored(self, answers: Tensor) -> Tensor:
+        """Answers (batch, outputs) in the targets' own units."""
+        if self.target_scaling is None:
+            return answers
+        from keras import ops
+
+        subtract, divide = (ops.convert_to_tensor(each, dtype="float32") for each in self.target_scaling)
+        return answers * divide + subtract
 
     def finish(self, sums: Mapping[str, Any], count: int, variation: np.ndarray | None = None) -> dict[str, float]:
         """Means from sums over ``count`` examples.

@@ -91,13 +91,18 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Splits:
-    """The parts of a loaded data set; ``validation`` and ``test`` are None where there is none."""
+    """The parts of a loaded data set; ``validation`` and ``test`` are None where there is none.
+
+    ``target_scaling``: what is subtracted from each target, and what it is then divided by, to be
+    learned; None where targets are learned as they are. Parts hold them as they are.
+    """
 
     train: Source
     validation: Source | None
     test: Source | None
     info: DatasetInfo
     scaling: Scaling
+    target_scaling: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -253,7 +258,16 @@ def divide(spec: InMemory, official: Official) -> Splits:
     test = None
     if official.test_inputs is not None and official.test_targets is not None and len(official.test_inputs):
         test = ArraySource(official.test_inputs, official.test_targets, official.test_ids)
-    return Splits(train, validation, test, info, scaling_of(spec, info.largest, train, info.indicators))
+    scaling = scaling_of(spec, info.largest, train, info.indicators)
+    scaled = info.task == "regression" and spec.scales_targets()
+    return Splits(train, validation, test, info, scaling, _target_scaling(train) if scaled else None)
+
+
+def _target_scaling(train: ArraySource) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each target of the training part (1 where it is constant there)."""
+    mean, std = _moments(train.arrays[1])
+    scale = np.where(std > 0, std, 1.0)
+    return tuple(mean.astype(np.float32).tolist()), tuple(scale.astype(np.float32).tolist())
 
 
 def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource, indicators: Sequence[int] = ()) -> Scaling:

@@ -174,7 +174,11 @@ class Trained:
         logits, loss = ops.convert_to_tensor(self.logits(examples)), self.trial.setting.loss
         regression = self.info.task == "regression"
         answers = answer(logits, self.activation) if regression else loss.probabilities(logits, self.activation)
-        return np.asarray(ops.convert_to_numpy(answers))
+        found = np.asarray(ops.convert_to_numpy(answers))
+        if regression and self.trial.setting.dataset.scales_targets() and (scaling := self.splits.target_scaling):
+            subtract, divide = np.asarray(scaling, np.float32)
+            found = found * divide + subtract
+        return found
 
     def labels(self, examples: np.ndarray) -> np.ndarray:
         """The class that the network decides for, int (n,): what accuracies count."""

@@ -150,6 +150,10 @@ class DatasetSpec(MemberFields):
         """What is held out for testing where there is no test set."""
         return self.test or 0
 
+    def scales_targets(self) -> bool:
+        """Whether the targets of a regression are learned with mean 0 and variance 1 over the training part."""
+        return False
+
     def way(self, info: DatasetInfo) -> Split:
         """How examples are held out: ``split``, or what suits the task."""
         return self.split or ("stratified" if info.task == "classification" else "shuffled")

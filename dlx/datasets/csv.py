@@ -87,6 +87,12 @@ class Spec(InMemory):
         "absolute value), or {divide: NUMBER}",
     )
 
+    target_scaling: Literal["standardize", "none"] | None = Field(
+        default=None,
+        description="how targets are learned: standardize (with mean 0 and variance 1 over the training part; losses "
+        "are of these, all other metrics and predictions in the targets' own units) or none; null: standardize",
+    )
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
@@ -113,6 +119,8 @@ class Spec(InMemory):
     def _one_thing_to_learn(self) -> Spec:
         if self.label is not None and self.target is not None:
             raise ValueError("give either label (a class) or target (a number) to learn")
+        if self.label is not None and self.target_scaling is not None:
+            raise ValueError("target_scaling goes with target (a number), and a label is a class")
         if self.label is not None and self.task == "regression":
             raise ValueError(f"a label is a class; for a regression write target: {self.label}")
         if self.target is not None and self.task == "classification":
@@ -124,6 +132,9 @@ class Spec(InMemory):
 
     def digest(self) -> str:
         return _files.digest_of_several({field: getattr(self, field) for field in self.path_fields})
+
+    def scales_targets(self) -> bool:
+        return self.target_scaling != "none"
 
     def test_share(self) -> int | float:
         if self.test_path is not None:

@@ -61,11 +61,21 @@ class Spec(InMemory):
         "{divide: NUMBER}",
     )
 
+    target_scaling: Literal["standardize", "none"] | None = Field(
+        default=None,
+        description="how the targets of a regression are learned: standardize (with mean 0 and variance 1 over the "
+        "training part; losses are of these, all other metrics and predictions in the targets' own units) or none; "
+        "null: standardize",
+    )
+
     def whole(self) -> DatasetInfo:
         return _known(self, _files.version(self.path))
 
     def digest(self) -> str:
         return _files.digest(self.path)
+
+    def scales_targets(self) -> bool:
+        return self.target_scaling != "none"
 
     def test_share(self) -> int | float:
         if self.test is None:
@@ -97,6 +107,10 @@ def _known(spec: Spec, version: Any) -> DatasetInfo:
     largest = (
         255.0 if x.dtype == np.uint8 and x.max(initial=0) > 1 else float(max(x.max(), -x.min().astype(float))) or 1.0
     )
+    if classes is not None and spec.target_scaling is not None:
+        raise FieldError(
+            "is for a regression, and y holds classes (task: regression learns numbers)", ("target_scaling",)
+        )
     return DatasetInfo(
         input_shape=x.shape[1:],
         task="regression" if classes is None else "classification",

@@ -152,6 +152,11 @@ def complete(
         wanted = " or ".join(loss.output_activations or ())
         message = f"{activation} does not go with the loss {loss.name}, which wants {wanted}"
         complaints.append((("model", "output_activation"), message))
+    if info.task == "regression" and dataset.scales_targets() and activation != "linear":
+        message = (
+            f"{activation} does not reach targets of mean 0 and variance 1 (dataset.target_scaling: none leaves them)"
+        )
+        complaints.append((("model", "output_activation"), message))
     try:
         model.check(info.input_shape, loss.outputs(info))
     except FieldError as error:

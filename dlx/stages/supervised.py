@@ -97,7 +97,7 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         model,
         loss,
         activation,
-        Metrics(info.task, outputs, activation),
+        Metrics(info.task, outputs, activation, splits.target_scaling),
         optimizer,
         name=planned.name,
         l1=training.l1,
@@ -207,7 +207,7 @@ class Supervised(Stage):
 
         logits, _ = self._forward(groups["model"], state, inputs, training=False)
         if self.metrics.task == "regression":
-            return {"values": answer(logits, self._activation)}
+            return {"values": self.metrics.restored(answer(logits, self._activation))}
         return {"values": self._loss.probabilities(logits, self._activation), "labels": decided(logits)}
 
     def activations(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
@@ -266,7 +266,7 @@ class Supervised(Stage):
         return ops.cast(logits, "float32"), new_state
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
-        losses = self._loss.per_example(logits, targets, self._activation)
+        losses = self._loss.per_example(logits, self.metrics.scaled(targets), self._activation)
         if self._class_weights is None:
             return losses
         from keras import ops

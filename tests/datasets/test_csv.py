@@ -279,6 +279,8 @@ def test_a_test_file_that_does_not_fit(write: Write, tmp_path: Path, text: str, 
         ("label: y, target: a", "give either label"),
         ("label: y, task: regression", "for a regression write target: y"),
         ("target: a, task: classification", "for a classification write label: a"),
+        ("label: y, target_scaling: none", "target_scaling goes with target"),
+        ("target: a, target_scaling: unit", "dataset.target_scaling"),
         ("label: y, encoding: utf-9", "dataset.encoding: unknown encoding 'utf-9'"),
         ("label: y, features: []", "must name at least one column"),
         ("label: y, ignore: [a, a]", "the column 'a' is there twice"),
@@ -294,6 +296,17 @@ def test_mistakes_in_the_spec(tmp_path: Path, settings: str, says: str) -> None:
     with pytest.raises(SpecError, match=says) as caught:
         load(spec)
     assert f"{spec}:1:" in str(caught.value)
+
+
+def test_bounded_answers_do_not_reach_standardised_targets(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("a,b,y\n" + "".join(f"{n},{n},{n}\n" for n in range(90)))
+    spec = tmp_path / "spec.yaml"
+    text = "dataset: {name: csv, path: own.csv, target: y}\nmodel: {name: mlp, output_activation: sigmoid}\n"
+    spec.write_text(text)
+    with pytest.raises(SpecError, match="sigmoid does not reach targets of mean 0 and variance 1"):
+        load(spec)
+    spec.write_text(text.replace("target: y", "target: y, target_scaling: none"))
+    assert load(spec).trials[0].setting.model.output_activation == "sigmoid"
 
 
 def test_where_a_mistake_in_the_file_stands_in_the_spec(tmp_path: Path) -> None:

@@ -183,3 +183,13 @@ def test_a_test_part_of_its_own_is_not_drawn_from(write: Write) -> None:
     with pytest.raises(FieldError, match="there is a test set of 2 examples already"):
         write({"test": 1}, **arrays).sizes()
     assert write({"test": 2}, x=FLOATS, y=[0, 1, 0, 1]).sizes() == {"train": 2, "validation": 0, "test": 2}
+
+
+def test_target_scaling_is_for_values(write: Write) -> None:
+    with pytest.raises(FieldError, match="is for a regression"):
+        write({"target_scaling": "none"}, x=FLOATS, y=[0, 1, 0, 1]).sizes()
+    values = [0.0, 1.0, 2.0, 5.0]
+    scaled = write({"test": 0}, x=FLOATS, y=values).load(NOWHERE)
+    assert scaled.target_scaling == ((2.0,), (pytest.approx(np.std(values), rel=1e-6),))
+    assert scaled.train.arrays[1].ravel().tolist() == values  # the parts hold them as they are
+    assert write({"test": 0, "target_scaling": "none"}, x=FLOATS, y=values).load(NOWHERE).target_scaling is None

@@ -51,6 +51,7 @@ training:
   batch_size: 20
   optimizer: {name: sgd, learning_rate: 0.05}
   early_stopping: {monitor: val_r2, restore_best_weights: false}
+probes: {gradients: {}, activations: {}, predictions: {}}
 """
 
 
@@ -114,7 +115,7 @@ def by_hand(folder: Path, trial: Path) -> dict[str, np.ndarray]:
         f"{part}_{what}": values[source.ids]
         for part, source in (("val", splits.validation), ("test", splits.test))
         for what, values in (("x", raw), ("y", targets))
-    }
+    } | {"mean": targets[ids].mean(axis=0), "std": targets[ids].std(axis=0)}
 
 
 LOSSES: dict[str, Any] = {
@@ -139,20 +140,45 @@ def test_a_regression_from_the_file_to_the_tables(project: Path, loss: str) -> N
     for part in ("val", "test"):
         hidden = np.tanh(data[f"{part}_x"] @ layer["dense_1kernel"] + layer["dense_1bias"])
         y = data[f"{part}_y"]
-        error = hidden @ layer["outputkernel"] + layer["outputbias"] - y
+        answer = hidden @ layer["outputkernel"] + layer["outputbias"]
+        error = answer * data["std"] + data["mean"] - y  # in the targets' own units
         expected = {
-            "loss": LOSSES[loss](error).mean(),
+            "loss": LOSSES[loss](answer - (y - data["mean"]) / data["std"]).mean(),
             "mae": np.abs(error).mean(),
             "rmse": np.sqrt((error**2).mean()),
             "r2": (1 - (error**2).sum(axis=0) / ((y - y.mean(axis=0)) ** 2).sum(axis=0)).mean(),
         }
         for name, value in expected.items():
             assert float(rows[-1][f"{part}_{name}"]) == pytest.approx(value, rel=2e-4, abs=2e-5), (part, name)
+    if loss == "huber":
+        predicted = table(trial / "predictions.csv")
+        assert [float(row["target_1"]) for row in predicted] == pytest.approx(data["test_y"][:, 1].tolist(), rel=1e-6)
+        hidden = np.tanh(data["test_x"] @ layer["dense_1kernel"] + layer["dense_1bias"])
+        given = (hidden @ layer["outputkernel"] + layer["outputbias"]) * data["std"] + data["mean"]
+        for number in (0, 1):
+            found = [float(row[f"predicted_{number}"]) for row in predicted]
+            assert found == pytest.approx(given[:, number].tolist(), rel=1e-4, abs=1e-5)
     summary = json.loads((trial / "status.json").read_text())["summary"]
     assert summary["test_r2"] == pytest.approx(float(rows[-1]["test_r2"]), rel=1e-6)
     (listed,) = table(project / "results" / loss / "trials.csv")
     assert listed["test_rmse"] == rows[-1]["test_rmse"]
     assert "test_accuracy" not in listed
+
+
+def test_a_finished_network_answers_in_the_targets_own_units(project: Path) -> None:
+    trial = the_trial(project / "results", "huber")
+    code = (
+        "import sys, json; from pathlib import Path\n"
+        "from dlx.records.trial_directory import TrialDirectory; from dlx.trained import Trained\n"
+        "network = Trained.of(TrialDirectory(Path(sys.argv[1])))\n"
+        "inputs, _ = network.splits.test.arrays\n"
+        "print(json.dumps(network.predict(inputs).tolist()))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", code, str(trial)], env=env, capture_output=True, text=True, check=True)
+    rows = table(trial / "predictions.csv")
+    recorded = [[float(row["predicted_0"]), float(row["predicted_1"])] for row in rows]
+    np.testing.assert_allclose(json.loads(done.stdout), recorded, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
