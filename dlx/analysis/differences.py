@@ -49,7 +49,7 @@ def differences(rows: Sequence[Row], metrics: Sequence[Metric], baselines: Seque
             baseline = _choose(alike, number, metric, baselines)
             if baseline is not None:
                 family += [
-                    Against(number, row, baseline, _difference(metric, row.cells[number], baseline.cells[number]))
+                    Against(number, row, baseline, difference_of(metric, row.cells[number], baseline.cells[number]))
                     for row in alike
                     if row is not baseline
                 ]
@@ -75,8 +75,11 @@ def _choose(alike: Sequence[Row], number: int, metric: Metric, baselines: Sequen
     return max(measured, key=lambda row: row.cells[number].mean * metric.better) if metric.better else measured[0]
 
 
-def _difference(metric: Metric, one: Cell, other: Cell) -> Difference | None:
-    """None where a row has no values, one is not finite, or trials never got there: a mean of the rest misleads."""
+def difference_of(metric: Metric, one: Cell, other: Cell) -> Difference | None:
+    """A row's mean minus another's, by pairs where most trials have one.
+
+    None where one has no values, one is not finite, or trials never got there: a mean of the rest misleads.
+    """
     values = [list(cell.values.values()) for cell in (one, other)]
     if not all(values) or not all(map(math.isfinite, [*values[0], *values[1]])) or one.never or other.never:
         return None

@@ -9,11 +9,15 @@ import typer
 from dlx.cli.options import Json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from dlx.analysis.comparison import Comparison
     from dlx.analysis.grid import Grid
+    from dlx.analysis.trials import Trial
+    from dlx.claims import Judged
 
+CLAIM_REFUTED = 3
 Format = Literal["table", "csv", "json", "markdown", "latex"]
 
 
@@ -68,6 +72,9 @@ def compare(
     pool_engines: Annotated[
         bool, typer.Option("--pool-engines", help="Pool trials of different engines; a seed on both counts once.")
     ] = False,
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Hold the claims of the specs (expect:) against the trials; 3 if refuted.")
+    ] = False,
     form: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help="table, csv, json, markdown or latex (with booktabs).")
     ] = "table",
@@ -96,6 +103,8 @@ def compare(
     form = "json" if as_json else form
     if decimal == "," and form != "csv":
         raise UsageError("--decimal is about CSV", hint="add --format csv")
+    if claims and form not in ("table", "json"):
+        raise UsageError(f"--claims cannot be had as {form}", hint="leave --format out, or take --json")
     shapes = [name for name, given in (("--changes", changes), ("--pivot", pivot), ("--each-seed", each_seed)) if given]
     if len(shapes) > 1:
         raise UsageError(f"{' and '.join(shapes)} cannot be had together", hint="give one of them")
@@ -125,20 +134,55 @@ def compare(
     summaries.save()
     for warning in compared.warnings if form != "json" else ():
         print(f"dlx: {warning}", file=sys.stderr)
-    sys.stdout.write(_written(compared, form, decimal, changes=changes, pivot=pivot, each_seed=each_seed))
-    return 0
+    judged = _judged(found.trials) if claims else None
+    sys.stdout.write(
+        _written(compared, form, decimal, changes=changes, pivot=pivot, each_seed=each_seed, judged=judged)
+    )
+    return CLAIM_REFUTED if any(one.verdict == "refuted" for each in (judged or {}).values() for one in each) else 0
+
+
+def _judged(trials: Sequence[Trial]) -> dict[str, list[Judged]]:
+    """The claims of each experiment, by its name, held against those of its trials that are looked at."""
+    from dlx.claims import of_results
+    from dlx.errors import UsageError
+
+    by_directory: dict[Path, list[Trial]] = {}
+    for trial in trials:
+        by_directory.setdefault(trial.path.absolute().parent.parent, []).append(trial)
+    judged = {
+        place.name: of_results(place, mine)
+        for place, mine in by_directory.items()
+        if (place / "experiment.yaml").exists()
+    }
+    if not any(judged.values()):
+        raise UsageError("there are no claims", hint="write them into the spec under expect:, and run it again")
+    return judged
 
 
 def _written(
-    compared: Comparison, form: Format, decimal: str, *, changes: bool, pivot: str | None, each_seed: bool
+    compared: Comparison,
+    form: Format,
+    decimal: str,
+    *,
+    changes: bool,
+    pivot: str | None,
+    each_seed: bool,
+    judged: Mapping[str, Sequence[Judged]] | None,
 ) -> str:
     """The comparison in the form asked for."""
     import json
 
     from dlx.analysis import export, tabulate
+    from dlx.cli.claims import as_json
+    from dlx.cli.claims import lines as claim_lines
 
     if form == "json":
-        return json.dumps(export.as_json(compared), ensure_ascii=False) + "\n"
+        content = export.as_json(compared)
+        if judged is not None:
+            content["claims"] = [
+                {"experiment": name, **claim} for name, claims in judged.items() for claim in as_json(claims)
+            ]
+        return json.dumps(content, ensure_ascii=False) + "\n"
     shape = (
         tabulate.diary(compared)
         if changes
@@ -154,6 +198,9 @@ def _written(
         grid = shape or tabulate.settings_grid(compared)
         return grid.markdown() if form == "markdown" else grid.latex()
     lines = _on_terminal(compared, shape)
+    for name, claims in (judged or {}).items():
+        if claims:
+            lines += ["", *([f"{name}:"] if judged and len(judged) > 1 else []), *claim_lines(claims)]
     return "\n".join(lines) + "\n"
 
 

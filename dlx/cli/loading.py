@@ -22,12 +22,21 @@ def load_all(
     problems: list[Problem] = []
     for path in paths:
         try:
-            loaded.append((path, load(path, sets, seeds=seeds, cap=cap)))
+            loaded.append((path, checked(load(path, sets, seeds=seeds, cap=cap))))
         except SpecError as error:
             problems += error.problems
     if problems:
         raise SpecError(problems)
     return loaded
+
+
+def checked(experiment: Experiment) -> Experiment:
+    """The experiment, of whose claims every metric is one that its trials will have; raises SpecError otherwise."""
+    if experiment.claims:
+        from dlx.claims import check
+
+        check(experiment)
+    return experiment
 
 
 def fetch_absent(trials: Iterable[Trial], data_dir: Path | None, *, quiet: bool) -> None:

@@ -13,12 +13,14 @@ from dlx.cli.options import Specs
 from dlx.errors import UsageError
 
 if TYPE_CHECKING:
+    from dlx.claims import Judged
     from dlx.cli.summary import TrialSummary
     from dlx.estimate import Estimate
     from dlx.events import Observer
     from dlx.schedule import Decision, Options, Outcome
     from dlx.spec import Experiment
 
+CLAIM_REFUTED = 3
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?")
 
 
@@ -30,8 +32,8 @@ def run(specs: Specs, flags: Flags) -> int:
     accuracies and the gradient norm of every layer; elsewhere there is a line per epoch at most. A table of what was
     reached, and where the files are, is printed at the end.
 
-    Exit codes: 0 all done; 1 a trial failed or diverged; 2 bad usage or spec; 130 interrupted and 143 terminated, both
-    of which the same command continues.
+    Exit codes: 0 all done; 1 a trial failed or diverged; 2 bad usage or spec; 3 a claim of the spec (expect:) is
+    refuted; 130 interrupted and 143 terminated, both of which the same command continues.
 
     Example: dlx run experiments/quickstart.yaml
     """
@@ -99,15 +101,27 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
                 break
 
     reports = [summary.of_outcome(outcome) for outcome in outcomes]
+    judged = [_judged(experiment, outcome) for experiment, outcome in zip(experiments, outcomes, strict=False)]
     if flags.as_json:
-        _print_json(command, experiments, outcomes, reports)
+        _print_json(command, experiments, outcomes, reports, judged)
     elif not flags.quiet:
-        for experiment, outcome, trials in zip(experiments, outcomes, reports, strict=False):
-            _print_report(experiment, outcome, trials, pooled)
+        for experiment, outcome, trials, claims in zip(experiments, outcomes, reports, judged, strict=False):
+            _print_report(experiment, outcome, trials, claims, pooled)
     if stop.requested and any(outcome.stopped for outcome in outcomes):
         print(f"dlx: {stop.requested[0]}; the same command goes on from there", file=sys.stderr)
     codes = {outcome.exit_code(allowed) for outcome in outcomes}
-    return next((code for code in (130, 143, 2, 1) if code in codes), 0)
+    if any(claim.verdict == "refuted" for claims in judged for claim in claims):
+        codes.add(CLAIM_REFUTED)
+    return next((code for code in (130, 143, 2, 1, CLAIM_REFUTED) if code in codes), 0)
+
+
+def _judged(experiment: Experiment, outcome: Outcome) -> list[Judged]:
+    """The claims of an experiment, held against what its trials have left."""
+    if not experiment.claims:
+        return []
+    from dlx.claims import of_run
+
+    return of_run(experiment, outcome.directory)
 
 
 def _pack(text: str) -> int | None:
@@ -195,7 +209,11 @@ def _on_images(experiment: Experiment) -> bool:
 
 
 def _print_report(
-    experiment: Experiment, outcome: Outcome, trials: Sequence[TrialSummary], pooled: bool | None
+    experiment: Experiment,
+    outcome: Outcome,
+    trials: Sequence[TrialSummary],
+    claims: Sequence[Judged],
+    pooled: bool | None,
 ) -> None:
     import shutil
 
@@ -205,6 +223,10 @@ def _print_report(
     if experiment.description:
         print(experiment.description, end="\n\n")
     print("\n".join(report(trials, width, pooled=pooled)))
+    if claims:
+        from dlx.cli.claims import lines
+
+        print("", *lines(claims), sep="\n")
     print(f"\ntables: {outcome.directory / 'trials.csv'} and {outcome.directory / 'trials'}/<id>/")
 
 
@@ -213,9 +235,11 @@ def _print_json(
     experiments: Sequence[Experiment],
     outcomes: Sequence[Outcome],
     reports: Sequence[Sequence[TrialSummary]],
+    judged: Sequence[Sequence[Judged]],
 ) -> None:
     import json
 
+    from dlx.cli import claims
     from dlx.cli.summary import as_json
 
     ran = [
@@ -224,9 +248,10 @@ def _print_json(
             "file": _file(experiment),
             "results": str(outcome.directory),
             "trials": [as_json(trial) for trial in trials],
+            "claims": claims.as_json(mine),
             "notes": [*experiment.notes, *outcome.notes],
         }
-        for experiment, outcome, trials in zip(experiments, outcomes, reports, strict=False)
+        for experiment, outcome, trials, mine in zip(experiments, outcomes, reports, judged, strict=False)
     ]
     print(json.dumps({"schema": f"dlx.{command}/1", "experiments": ran}, ensure_ascii=False))
 

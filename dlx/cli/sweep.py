@@ -47,10 +47,11 @@ def sweep(
 
     Example: dlx sweep depth=1..2 --seeds 1
     """
+    from dlx.cli.loading import checked
     from dlx.cli.run import carry_out
 
     axes, spec = tell_apart(arguments)
-    experiment = load(axes, spec, flags, random)
+    experiment = checked(load(axes, spec, flags, random))
     if save is not None:
         _save(experiment, arguments, save)
     settings = {repr(sorted(trial.parameters.items())) for trial in experiment.trials}

@@ -11,6 +11,7 @@ from pathlib import Path
 from dlx.errors import SpecError, dotted
 from dlx.spec import axes, document, search
 from dlx.spec.axes import Axis, Group
+from dlx.spec.claims import Claim, about_nothing, claims_of
 from dlx.spec.document import Node, Place
 from dlx.spec.expand import Expansion, Trial, count
 from dlx.spec.overrides import Assignment, apply, in_order, parse_set
@@ -32,7 +33,8 @@ class Experiment:
 
     ``source`` is the text as submitted, or, where the command line says more, what both amount
     to; ``path`` its file (None for text), ``axes`` the dotted paths in which trials differ,
-    ``notes`` what the person should know and is no error.
+    ``notes`` what the person should know and is no error, ``claims`` what the trials are expected
+    to show.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Experiment:
     trials: tuple[Trial, ...]
     axes: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    claims: tuple[Claim, ...] = ()
 
 
 def load(
@@ -131,6 +134,9 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     if findings.problems:
         # The sections are still looked at, without axes, so that all problems are told at once.
         groups, seeds = [], Seeds(range(1))
+    claims: tuple[Claim, ...] = ()
+    with findings.collect():
+        claims = claims_of(root.child("expect"))
     searched: list[Axis] = []
     with findings.collect():
         searched = axes.searched(root.child("search"))
@@ -142,7 +148,20 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     varied = [dotted(axis.path) for group in groups if len(group) > 1 for axis in group.axes]
     if request.changes:
         source = written(root, name, in_order(sets), groups, seeds)
-    return Experiment(name, description, source, path, trials, tuple(varied), tuple(notes))
+    claims = _claims(claims, trials, request, notes)
+    return Experiment(name, description, source, path, trials, tuple(varied), tuple(notes), claims)
+
+
+def _claims(
+    claims: tuple[Claim, ...], trials: Sequence[Trial], request: _Request, notes: list[str]
+) -> tuple[Claim, ...]:
+    """The claims that there are trials for; of others, an error, or a note where the command line made the trials."""
+    idle = about_nothing(claims, trials)
+    if idle and not request.changes:
+        raise SpecError(idle)
+    notes += [f"{dotted(problem.path)}: {problem.message}: the claim is left out" for problem in idle]
+    left_out = {problem.path[1] for problem in idle}
+    return tuple(claim for claim in claims if claim.number not in left_out)
 
 
 def _sets(texts: Sequence[str], findings: Findings) -> list[Assignment]:

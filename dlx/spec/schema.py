@@ -18,7 +18,7 @@ from dlx import augmentations, datasets, losses, models, optimizers, probes, sta
 from dlx.augmentations import AugmentationSpec
 from dlx.datasets import DatasetSpec
 from dlx.every import Every
-from dlx.fields import Count, Fields, MemberFields, NonNegative, Positive
+from dlx.fields import Count, Fields, Finite, MemberFields, NonNegative, Positive
 from dlx.losses import Loss, LossName
 from dlx.members import OneOf
 from dlx.models import ListOf, ModelSpec
@@ -176,6 +176,26 @@ class SweepFields(Fields):
     random: RandomFields | None = Field(default=None, description="settings drawn at random, combined with the axes")
 
 
+_Chosen = dict[str, Any]
+
+
+class ClaimFields(Fields):
+    """One thing that is expected: of a metric with one relation, or of how trials end."""
+
+    metric: str | None = Field(
+        default=None, min_length=1, description="a number of a trial, as `dlx compare --metric` names it"
+    )
+    state: Literal["done", "diverged", "failed"] | None = Field(default=None, description="how all of them end")
+    at: _Chosen = Field(default_factory=dict, description="of which trials: values by dotted path; default: of all")
+    above: _Chosen | None = Field(default=None, min_length=1, description="it is more than at these values")
+    below: _Chosen | None = Field(default=None, min_length=1, description="it is less than at these values")
+    between: tuple[Finite, Finite] | None = Field(default=None, strict=False, description="it is in this range")
+    at_least: Finite | None = Field(default=None, description="it is no less than this")
+    at_most: Finite | None = Field(default=None, description="it is no more than this")
+    decreasing_over: str | None = Field(default=None, description="it falls from each value of this path to the next")
+    increasing_over: str | None = Field(default=None, description="it grows from each value of this path to the next")
+
+
 class Spec(Fields):
     """An experiment: what is trained, what is measured, what is kept, and what varies."""
 
@@ -205,6 +225,9 @@ class Spec(Fields):
     records: Records = Field(default_factory=Records, description="what stays on disk besides the tables")
     seeds: _Seeds | SeedFields | None = Field(
         default=None, description="a number of seeds, a range such as 0..9, a list, or {init: …, order: …}"
+    )
+    expect: list[ClaimFields] | None = Field(
+        default=None, description="claims to be confirmed or refuted by the trials; they change nothing that is trained"
     )
     search: _Searched | None = Field(
         default=None, description="values by dotted path that `dlx tune` chooses among; log(a, b) and lin(a, b) too"
