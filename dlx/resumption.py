@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from dlx import devices
 from dlx.errors import TrialError
 from dlx.records import environment
 from dlx.records.trial_directory import Attempt, TrialDirectory
@@ -33,7 +34,7 @@ def continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -
     today = environment.gather(
         spec=directory.spec.read_text("utf-8"),
         engine=worker.engine.name,
-        device={"kind": worker.engine.device()},
+        device=device(worker.engine.device()),
         threads=worker.engine.threads,
         pack=worker.pack,
     )
@@ -51,6 +52,12 @@ def continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -
     if checkpoint and origin:
         attempt.log(f"begun with what trial {origin} recorded")
     return checkpoint
+
+
+def device(kind: str) -> dict[str, Any]:
+    """What trains: its kind, and its memory in bytes where that is known."""
+    found = devices.gpus() if kind != "cpu" else ()
+    return {"kind": kind, "memory": found[0].memory if found else devices.usable_memory()}
 
 
 class Standing:

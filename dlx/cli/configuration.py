@@ -19,7 +19,7 @@ def path() -> Path:
     """Where the file is looked for: the folder ``DLX_CONFIG``, else the system's for this user."""
     import platformdirs
 
-    return Path(os.environ.get("DLX_CONFIG") or platformdirs.user_config_dir("dlx")) / FILE
+    return Path(os.environ.get("DLX_CONFIG") or platformdirs.user_config_dir("dlx", appauthor=False)) / FILE
 
 
 def engine() -> Engine:

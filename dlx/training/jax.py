@@ -7,8 +7,11 @@ the new ones in their place.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from dlx.errors import UsageError
 from dlx.sources import Splits
@@ -35,7 +39,39 @@ def start(threads: int | None) -> JaxEngine:
     """Make the engine; ``threads`` limits XLA's pool where this is the first use of JAX in the process."""
     if keras.backend.backend() != "jax":
         raise UsageError(f"KERAS_BACKEND is {keras.backend.backend()!r} but the engine asked for is jax")
-    return JaxEngine(_limit_threads(threads))
+    limited = _limit_threads(threads)
+    _keep_compiled(limited)
+    return JaxEngine(limited)
+
+
+def _keep_compiled(threads: int) -> None:
+    """Have XLA keep what it compiles on disk, so that the next process that needs the same program compiles nothing.
+
+    XLA divides work among threads when it compiles: each number of them has a folder of its
+    own, and so has each kind of processor. A user's own ``JAX_COMPILATION_CACHE_DIR`` is left as it is.
+    TensorFlow has such a cache too, but fails for good on an entry that was torn.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    kind = hashlib.sha256(f"{platform.machine()} {platform.processor()} {_processor()}".encode()).hexdigest()[:8]
+    place = Path(platformdirs.user_cache_dir("dlx", appauthor=False)) / "compiled" / f"jax-{kind}-{threads}"
+    jax.config.update("jax_compilation_cache_dir", str(place))
+    jax.config.update("jax_compilation_cache_max_size", _CACHE_BYTES)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    # Whatever keeps an entry from being read or written costs the time to compile it, and nothing else.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache entry")
+
+
+_CACHE_BYTES = 1 << 30
+
+
+def _processor() -> str:
+    """Model and features of the processor, for which machine code is made."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
 
 
 def _limit_threads(threads: int | None) -> int:
