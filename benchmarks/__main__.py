@@ -11,11 +11,12 @@ from pathlib import Path
 
 from benchmarks import data, machine
 from benchmarks.duel import ContenderFailedError
-from benchmarks.measures import Setup, checkpoints, memory, recording, startup, steps, tables
+from benchmarks.measures import Setup, checkpoints, jax, memory, recording, startup, steps, tables
 from benchmarks.report import Figure, markdown
 
 MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "steps": steps.measure,
+    "jax": jax.measure,
     "recording": recording.measure,
     "checkpoints": checkpoints.measure,
     "startup": startup.measure,

@@ -13,14 +13,15 @@ Bound = Literal["≥", "≤", "<"]
 class Figure:
     """One line: what was measured, for dlx and for what it is compared with, and what was promised.
 
-    ``value`` is what the promise is about, in ``unit``; without ``target`` it is only reported.
+    ``value`` is what the promise is about, in ``unit``, None where it could not be measured;
+    without ``target`` it is only reported.
     """
 
     group: str
     what: str
     dlx: str
     against: str
-    value: float
+    value: float | None
     unit: Literal["×", "%", "s"]
     bound: Bound | None = None
     target: float | None = None
@@ -29,7 +30,7 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the promise is kept."""
-        if self.target is None:
+        if self.target is None or self.value is None:
             return None
         return {"≥": self.value >= self.target, "≤": self.value <= self.target, "<": self.value < self.target}[
             self.bound or "≤"
@@ -43,8 +44,13 @@ class Figure:
         """As it stands in the table."""
         target = "" if self.target is None else f"{self.bound} {self.target:g}{_unit(self.unit)}"
         verdict = {None: "", True: "yes", False: "**no**"}[self.met]
-        value = f"{self.value:.2f}" if self.unit != "×" or self.value < 10 else f"{self.value:.1f}"
-        return [self.what, self.dlx, self.against, value + _unit(self.unit), target, verdict]
+        return [self.what, self.dlx, self.against, self._shown(), target, verdict]
+
+    def _shown(self) -> str:
+        if self.value is None:
+            return "not yet measured"
+        digits = 1 if self.unit == "×" and self.value >= 10 else 2
+        return f"{self.value:.{digits}f}{_unit(self.unit)}"
 
 
 HEADER = ["what", "dlx", "compared with", "figure", "target", "met"]

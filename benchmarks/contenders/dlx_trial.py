@@ -18,7 +18,8 @@ class Rounds:
     """An observer of the trial that times its epochs and, between rounds, does not return.
 
     The end of the last chunk and the end of the epoch divide an epoch into its steps and
-    what follows them.
+    what follows them. Of trials that train together the one that is heard of first is timed:
+    while it is held, the others wait for it.
     """
 
     def __init__(self, channel: Channel, epochs: int, results: Path, stop: Any) -> None:
@@ -28,12 +29,16 @@ class Rounds:
         self._probed: list[float] = []
         self._kept: list[float] = []
         self._accuracy: float | None = None
+        self._trial: str | None = None
         self._left = 0
         self._asked = self._began = self._stepped = 0.0
 
     def __call__(self, event: Any) -> None:
         from dlx.events import EpochEnded, StepsDone
 
+        self._trial = self._trial or event.trial
+        if event.trial != self._trial:
+            return
         if isinstance(event, StepsDone) and event.step == event.steps:
             self._stepped = time.perf_counter()
             self._steps_took.append((self._stepped - self._asked) / event.steps)
@@ -75,7 +80,7 @@ class Rounds:
 
     def _norms(self, epoch: int) -> list[float]:
         """The recorded norms over the epoch's steps, kernel and bias of each layer in turn."""
-        (place,) = self._results.glob("*/trials/*")
+        (place,) = self._results.glob(f"*/trials/{self._trial}")
         table = place / "gradients.csv"
         if not table.exists():
             return []
@@ -114,7 +119,8 @@ def main() -> None:
     rounds = Rounds(channel, asked["epochs"], results, stop)
     rounds.listen()
     experiment = load_text(asked["spec"], name="benchmark")
-    options = schedule.Options(results=results, runtime=Runtime(threads=asked.get("threads")))
+    runtime = Runtime(asked.get("engine", "tensorflow"), threads=asked.get("threads"))
+    options = schedule.Options(results=results, runtime=runtime, executor="inline", pack=asked.get("pack", 0))
     outcome = schedule.run(experiment, options, rounds, stop)
     for ending in outcome.endings:
         if ending.status.state != "interrupted":

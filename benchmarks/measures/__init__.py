@@ -21,7 +21,7 @@ class Setup:
     tell: Callable[[str], None]
 
     def trial(self, name: str, *, network: str, batch_size: int, epochs: int, probes: str, **more: Any) -> Contender:
-        """A trial of dlx, ``epochs`` a round; ``images``: train on as many; ``checkpoint`` as in a spec."""
+        """A trial of dlx, ``epochs`` a round; ``images``: train on as many; ``checkpoint``, ``seeds`` as in a spec."""
         spec = "\n".join([
             f"dataset: {data.yaml(more.pop('images', None))}",
             f"model: {MODELS.get(network) or _mlp(network)}",
@@ -31,7 +31,7 @@ class Setup:
             "  epochs: 100000",
             *([f"  checkpoint: {more.pop('checkpoint')}"] if "checkpoint" in more else []),
             f"probes: {probes}",
-            "seeds: [1]",
+            f"seeds: {more.pop('seeds', '[1]')}",
         ])  # fmt: skip
         task = {"spec": spec, "results": str(self.scratch / name), "epochs": epochs, "synthetic": self.synthetic}
         return "dlx_trial", {**task, **more}

@@ -51,30 +51,32 @@ def _compare(
     heard = take_turns(contenders, rounds, setup.tell)
     dlx, fit = heard["dlx"], heard["fit"]
     compiled = ", ".join(f"{name} {rounds.compilation:.1f} s" for name, rounds in heard.items())
-    figures = [_faster(what, dlx, fit, fit_target, f"{what}: compilation, left out of these figures: {compiled}.")]
+    figures = [faster(what, dlx, fit, fit_target, f"{what}: compilation, left out of these figures: {compiled}.")]
     if scan := heard.get("scan"):
         if batch_size == 10:  # the scan leaves out an incomplete last batch, and 128 is no divisor of 50,000
-            _agree(dlx, scan)
-        figures.append(_slower(what, dlx, scan, scan_target))
+            agree(dlx, scan)
+        figures.append(slower(what, dlx, scan, scan_target))
     if single := heard.get("one thread"):
-        figures.append(_faster(f"{what}, --threads 1", single, fit, None))
+        figures.append(faster(f"{what}, --threads 1", single, fit, None))
     return figures
 
 
-def _faster(what: str, dlx: Rounds, fit: Rounds, target: float | None, note: str = "") -> Figure:
+def faster(what: str, dlx: Rounds, fit: Rounds, target: float | None, note: str = "") -> Figure:
+    """How many times the step rate of ``fit``."""
     times = dlx.text(), f"Keras fit, nothing recorded: {fit.text()}"
     bound: Bound | None = "≥" if target else None
     return Figure(GROUP, f"{what}: step rate over fit's", *times, ratio(fit, dlx), "×", bound, target, note)
 
 
-def _slower(what: str, dlx: Rounds, scan: Rounds, target: float | None) -> Figure:
+def slower(what: str, dlx: Rounds, scan: Rounds, target: float | None) -> Figure:
+    """How many times the time of the loop written by hand."""
     times = dlx.text(), f"JAX scan, same norms: {scan.text()}"
     return Figure(
         GROUP, f"{what}: time of a step over JAX's", *times, ratio(dlx, scan), "×", "≤" if target else None, target
     )
 
 
-def _agree(dlx: Rounds, scan: Rounds) -> None:
+def agree(dlx: Rounds, scan: Rounds) -> None:
     """Both started from the same weights and saw the same batches."""
     pairs = list(zip(dlx.first["norms"], scan.first["norms"], strict=True))
     if not all(math.isclose(ours, theirs, rel_tol=1e-3) for ours, theirs in pairs):

@@ -32,8 +32,8 @@ from dlx.spec import load
 from dlx.worker import Runtime
 
 if __name__ == "__main__":
-    spec, results, name, options = sys.argv[1:]
-    options = Options(Path(results), Runtime(threads=1), executor=name, executor_options=eval(options))
+    spec, results, name, options, engine = sys.argv[1:]
+    options = Options(Path(results), Runtime(engine, threads=1), executor=name, executor_options=eval(options))
     sys.exit(run(load(spec), options, ignore, Stop()).exit_code())
 """
 OTHERS = {"local": "{'jobs': 2}"}
@@ -56,9 +56,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def trained(place: Path, executor: str, options: str) -> dict[str, bytes]:
-    results = place / executor
-    command = [sys.executable, place / "script.py", place / "tiny.yaml", results, executor, options]
+def trained(place: Path, executor: str, options: str, engine: str = "tensorflow") -> dict[str, bytes]:
+    results = place / engine / executor
+    command = [sys.executable, place / "script.py", place / "tiny.yaml", results, executor, options, engine]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=300)
     return tables(results)
 
@@ -75,3 +75,9 @@ def test_same_bytes_as_inline(place: Path, inline: dict[str, bytes], executor: s
     found = trained(place, executor, OTHERS[executor])
     assert found.keys() == inline.keys()
     assert [name for name in found if found[name] != inline[name]] == []
+
+
+@pytest.mark.slow
+def test_same_bytes_on_jax(place: Path) -> None:
+    found = [trained(place, executor, options, "jax") for executor, options in [("inline", "{}"), *OTHERS.items()]]
+    assert found[0] == found[1]
