@@ -29,6 +29,8 @@ class Metrics:
     outputs: int
     activation: str
     target_scaling: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    looked_at: tuple[str, ...] = ()
+    gap: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dlx import randomness
 from dlx.members import plain
 from dlx.probes import LayerParameters
-from dlx.records.tables import LAYERS, TIMING, Table, metrics_table
+from dlx.records.tables import LAYERS, MOVES, TIMING, Table, metrics_table
 from dlx.spec import Trial, settings
 from dlx.training.loop import Plan
 
@@ -48,7 +48,8 @@ def prepare(
         watch=any(probe.watches_steps for probe in setting.probes.values()),
         keep=len(setting.pipeline),
     )
-    program.load(_initial_values(trial, program.stage, splits) | dict(handed or {}), trial.seed.order)
+    own = program.stage.own_state(randomness.generator(trial.seed.order, f"state/{planned.name}"))
+    program.load(_initial_values(trial, program.stage, splits) | own | dict(handed or {}), trial.seed.order)
     return program
 
 
@@ -81,6 +82,7 @@ def tables_of(trial: Trial, splits: Splits) -> dict[str, Table]:
     setting = trial.setting
     more = [column for planned in setting.pipeline for column in planned.spec.columns(setting)]
     tables = [metrics_table(splits.info.task, splits.info.outputs).with_columns(*more), LAYERS, TIMING]
+    tables += [MOVES] if len(setting.pipeline) > 1 else []
     for probe in setting.probes.values():
         tables += [Table(name, tuple(columns)) for name, columns in probe.tables(setting).items()]
     return {table.name: table for table in tables}
@@ -90,6 +92,37 @@ def layer_row(row: Any) -> dict[str, Any]:
     """A row of layers.csv; shapes are written 28x28x6."""
     sizes = {name: "x".join(map(str, getattr(row, name))) for name in ("output_shape", "receptive_field")}
     return {column: getattr(row, column) for column in LAYERS.columns} | sizes
+
+
+def moves(plan: Plan, epochs: int, program: Program, start: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Rows of moves.csv: how far a stage of so many epochs took each trained layer from ``start``, by path."""
+    import numpy as np
+
+    end, paths = program.weights(), [variable.path for variable in program.stage.model.trainable_variables]
+    about = {"stage": plan.stage, "epoch": epochs, "step": epochs * program.steps}
+    rows = []
+    for layer in plan.layers:
+        together = [("all", [index for _, index in layer.parameters])] if layer.parameters else []
+        for parameter, indices in [*((name, [index]) for name, index in layer.parameters), *together]:
+            before, after = (
+                np.concatenate([arrays[paths[index]].ravel().astype(np.float64) for index in indices])
+                for arrays in (start, end)
+            )
+            norm, other = float(np.linalg.norm(before)), float(np.linalg.norm(after))
+            moved = float(np.linalg.norm(after - before))
+            rows.append(
+                about
+                | {
+                    "layer": layer.number,
+                    "name": layer.name,
+                    "parameter": parameter,
+                    "weight_norm": norm,
+                    "moved": moved,
+                }
+                | {"moved_ratio": moved / norm if norm else None}
+                | {"cosine": float(before @ after) / (norm * other) if norm and other else None}
+            )
+    return rows
 
 
 def numbered(network: Network) -> tuple[tuple[int, str], ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlx.training.program import Arrays, Program
     from dlx.worker import Worker
 
-HANDED, BEST = "handed/", "best/"
+HANDED, BEST, PRETRAINED = "handed/", "best/", "pretrained/"
 
 
 class NotContinued(TrialError):
@@ -63,8 +63,8 @@ def device(kind: str) -> dict[str, Any]:
 class Standing:
     """The stage that a trial is in, and what earlier ones handed on, by variable path.
 
-    ``loop`` is that of the stage under way. Without a checkpoint the trial stands before its
-    first stage.
+    ``start``: the weights that it began with, in a trial of several stages. ``loop`` is that of
+    the stage under way. Without a checkpoint the trial stands before its first stage.
     """
 
     loop: Loop
@@ -77,6 +77,8 @@ class Standing:
         if checkpoint:
             self._at = [planned.name for planned in self._pipeline].index(self._kept["stage"])
         self.handed = _below(HANDED, self._arrays)
+        self.pretrained = _below(PRETRAINED, self._arrays)
+        """What stages without labels have trained, as they left it."""
 
     @property
     def resumed(self) -> str | None:
@@ -97,6 +99,7 @@ class Standing:
     def begin(self, program: Program) -> tuple[Progress, Arrays | None]:
         """Put a stage's program where the checkpoint left it, once; gives its progress and best weights."""
         self._program = program
+        self.start = program.weights() if len(self._pipeline) > 1 else {}
         arrays, kept = self._arrays, self._kept
         self._arrays, self._kept = {}, {}
         if not kept:
@@ -107,14 +110,20 @@ class Standing:
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """What a checkpoint keeps."""
         handed = {f"{HANDED}{name}": value for name, value in self.handed.items()}
+        handed |= {f"{PRETRAINED}{name}": value for name, value in self.pretrained.items()}
         best = {f"{BEST}{name}": value for name, value in (self.loop.best or {}).items()}
         stage = self._pipeline[self._at].name
         return self._program.snapshot() | best | handed, {"stage": stage, "progress": self.loop.progress.state()}
 
     def end(self) -> None:
         """A stage is over: what it leaves is what the next one begins with."""
-        if self._at + 1 < len(self._pipeline):
-            self.handed |= self._program.handed_on()
+        if self._at + 1 == len(self._pipeline):
+            return
+        handed = self._program.handed_on()
+        self.handed |= handed
+        if not self._pipeline[self._at].spec.supervised:
+            trained = {variable.path for group in self._program.stage.groups.values() for variable in group.variables}
+            self.pretrained |= {path: value for path, value in handed.items() if path in trained}
 
 
 def _below(prefix: str, arrays: Arrays) -> Arrays:

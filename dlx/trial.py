@@ -16,10 +16,10 @@ from dlx.errors import TrialError
 from dlx.events import Note, Observer, TrialEnded, TrialStarted
 from dlx.interruption import Stop
 from dlx.keeper import TrialKeeper
-from dlx.preparation import layer_row, numbered, plan, prepare, tables_of
+from dlx.preparation import layer_row, moves, numbered, plan, prepare, tables_of
 from dlx.records.ownership import TakenOver
 from dlx.records.status import Status
-from dlx.records.tables import LAYERS
+from dlx.records.tables import LAYERS, MOVES
 from dlx.records.trial_directory import Attempt, Settled, TrialDirectory
 from dlx.resumption import Standing, continue_from
 from dlx.spec import Trial, load_trial
@@ -107,9 +107,11 @@ def _train(
         loop = Loop(todo, program, progress, keeper, observe, trial=trial.id, seed=trial.seed.order, best=best)
         standing.loop = loop
         loop.run()
+        if standing.start:
+            recorder.append(MOVES, moves(todo, loop.progress.epoch, program, standing.start))
         standing.end()
 
-    attempt.write_weights(loop.last, loop.best)
+    attempt.write_weights(loop.last, loop.best, standing.pretrained)
     if setting.records.model == "final":
         _save_model(program, attempt)
     summary |= {"epochs": loop.progress.epoch} | loop.progress.summary

@@ -92,5 +92,15 @@ LAYERS = Table(
 )
 """One row per layer of the network, from the input."""
 
+MOVES = Table(
+    "moves",
+    ("stage", "epoch", "step", "layer", "name", "parameter", "weight_norm", "moved", "moved_ratio", "cosine"),
+)
+"""Of a trial of several stages: how far each took the weights, a row per layer and parameter at its end.
+
+``weight_norm`` is ‖θ‖ at the stage's beginning, ``moved`` ‖θ′ − θ‖ from there to its end,
+``moved_ratio`` their quotient and ``cosine`` that of the angle between θ and θ′ (both empty if a
+norm is 0)."""
+
 TIMING = Table("timing", ("stage", "epoch", "seconds", "examples_per_second"), reproducible=False)
 """One row per stage and epoch; apart because a clock, not the spec, decides what stands in it."""

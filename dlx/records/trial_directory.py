@@ -275,9 +275,14 @@ class Attempt:
                 table.unlink()
         self.checkpoints.clear()
 
-    def write_weights(self, final: Mapping[str, np.ndarray], best: Mapping[str, np.ndarray] | None = None) -> None:
+    def write_weights(
+        self,
+        final: Mapping[str, np.ndarray],
+        best: Mapping[str, np.ndarray] | None = None,
+        pretrained: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         """Write ``weights.npz``."""
-        write_weights(self.directory.weights, final, best, check=self._owned.verify)
+        write_weights(self.directory.weights, final, best, pretrained, check=self._owned.verify)
 
     def log(self, text: str) -> None:
         """Append lines to ``log.txt``, each with the time; a full disk loses the line, not the trial."""

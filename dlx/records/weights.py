@@ -1,7 +1,7 @@
-"""``weights.npz``: the final weights and, with early stopping, the best ones.
+"""``weights.npz``: the final weights, with early stopping the best ones, with pretraining those it ended with.
 
-An ordinary ``.npz`` (uncompressed, keys ``final/<variable path>`` and ``best/<variable
-path>``) whose bytes depend on the arrays alone: sorted, with fixed time stamps.
+An ordinary ``.npz`` (uncompressed, keys ``final/<variable path>``, ``best/<variable path>``
+and ``pretrained/<variable path>``) whose bytes depend on the arrays alone: sorted, with fixed time stamps.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from dlx.records import atomic
 if TYPE_CHECKING:
     import numpy as np
 
-FINAL, BEST = "final", "best"
+FINAL, BEST, PRETRAINED = "final", "best", "pretrained"
 
 
 def write_weights(
     path: Path,
     final: Mapping[str, np.ndarray],
     best: Mapping[str, np.ndarray] | None = None,
+    pretrained: Mapping[str, np.ndarray] | None = None,
     check: Callable[[], None] | None = None,
 ) -> None:
     """Write arrays by variable path; ``bfloat16``, which the format has not, is widened to float32 without loss.
@@ -36,6 +37,7 @@ def write_weights(
 
     members = {f"{FINAL}/{name}": array for name, array in final.items()}
     members |= {f"{BEST}/{name}": array for name, array in (best or {}).items()}
+    members |= {f"{PRETRAINED}/{name}": array for name, array in (pretrained or {}).items()}
     with atomic.replacing(path, check=check) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
             array = np.asarray(members[name])
@@ -50,7 +52,7 @@ def write_weights(
 
 
 def read_weights(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """``{"final": {variable path: array}, "best": {…}}``; without best weights, without that key.
+    """``{"final": {variable path: array}, "best": {…}, "pretrained": {…}}``; what there is none of is not a key.
 
     Nothing is unpacked or unpickled, and no more memory is used than the file is long.
     Raises :class:`~dlx.errors.ResultsError` where it is missing or is not such a file.
@@ -62,7 +64,7 @@ def read_weights(path: Path) -> dict[str, dict[str, np.ndarray]]:
                 raise ValueError("its members are larger than the file")
             for entry in archive.infolist():
                 kind, _, name = entry.filename.removesuffix(".npy").partition("/")
-                if kind not in (FINAL, BEST) or not name or entry.compress_type != zipfile.ZIP_STORED:
+                if kind not in (FINAL, BEST, PRETRAINED) or not name or entry.compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"unexpected member {entry.filename[:100]!r}")
                 weights.setdefault(kind, {})[name] = _array(archive.read(entry))
     except OSError as error:

@@ -82,6 +82,14 @@ class StageMetrics(Protocol):
     def names(self) -> tuple[str, ...]:
         """Column endings after ``train_`` and its like, in table order."""
 
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """Those that are not summed over the steps, but looked at after an epoch, over some training examples."""
+
+    @property
+    def gap(self) -> str | None:
+        """Of those, the one whose difference between held-out and training examples is a column ``…_gap``."""
+
     def finish(self, sums: Mapping[str, Any], count: int, variation: np.ndarray | None = None) -> dict[str, float]:
         """The columns from sums over ``count`` examples; ``variation``: Σ(y − ȳ)² per target, where there are any."""
 
@@ -104,6 +112,10 @@ class Stage(ABC):
     metrics: StageMetrics
     unnumbered: frozenset[str] = frozenset()
     """Layers of ``model`` that are none of the final network's: their rows have no number."""
+
+    def own_state(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """What state of the stage that is none of ``model``'s begins with, by path."""
+        return {}
 
     def hand_on(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What later stages begin with, by the path of their variables, given all weights of ``model`` by path."""

@@ -121,6 +121,8 @@ class ReconstructionMetrics:
 
     inputs: int
     names: tuple[str, ...] = ("loss", "reconstruction_error")
+    looked_at: tuple[str, ...] = ()
+    gap: str | None = None
 
     def sums(self, losses: Tensor, clean: Tensor, reconstruction: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
         """Sums over a batch, in Keras ops; ``weights`` (batch,) are 0 or 1."""

@@ -85,6 +85,6 @@ class Spec(ReconstructionSpec):
         def noisy(inputs: Tensor, key: Any) -> Tensor:
             from keras import ops, random
 
-            return inputs + level * random.normal(ops.shape(inputs), seed=key, dtype=inputs.dtype)
+            return inputs + level * random.normal(ops.shape(inputs), seed=key)
 
         return {"masking": masked, "salt_and_pepper": salted, "gaussian": noisy}[self.corruption]

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from dlx.training.program import Arrays, EpochNumbers, Program
 
 CHUNK_SECONDS = 0.4
+LOOKED_AT = 1000
+"""Training examples that are looked at after an epoch where none are held out."""
+
 PARTS = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -131,6 +134,7 @@ class Loop:
     def _begin(self) -> None:
         """Epoch 0: what the untrained network gives, and its gradients."""
         evaluated = self._evaluate("train", "val", "test")
+        evaluated |= self._look(evaluated)
         self._keeper.append("metrics", [self._metrics_row(evaluated)])
         self._probe(lambda probe: probe.schedule is not None)
         self.progress.summary = evaluated
@@ -155,9 +159,10 @@ class Loop:
             self._keeper.pause()
         # An evaluation that is broken off leaves the progress at the epoch's last step.
         evaluated = self._evaluate("val", "test")
+        looked_at = self._look(evaluated)
         numbers = program.end_epoch()
         progress.epoch, progress.step = progress.epoch + 1, 0
-        evaluated = self._finished("train", numbers.sums) | evaluated
+        evaluated = self._finished("train", numbers.sums) | looked_at | evaluated
         self._keeper.append("metrics", [self._metrics_row(evaluated)])
         self._probe(lambda probe: self._due_at_epoch(probe), numbers)
         seconds = progress.seconds
@@ -230,8 +235,23 @@ class Loop:
                 evaluated |= {f"{part}_{name}": None for name in self._plan.metrics.names}
         return evaluated
 
-    def _finished(self, part: str, sums: Mapping[str, Any]) -> dict[str, float | None]:
-        count = self._program.count(PARTS[part])
+    def _look(self, evaluated: Mapping[str, float | None]) -> dict[str, float | None]:
+        """What is not summed over steps, over as many training examples as are held out, and what sets them apart."""
+        metrics, program = self._plan.metrics, self._program
+        if not metrics.looked_at:
+            return {}
+        count = min(program.examples, program.count("validation") or LOOKED_AT)
+        sums = program.evaluate("train", self._keeper.pause, count)
+        found = self._finished("train", sums, count)
+        looked = {f"train_{name}": found[f"train_{name}"] for name in metrics.looked_at}
+        if metrics.gap is not None:
+            held_out, trained = evaluated.get(f"val_{metrics.gap}"), looked[f"train_{metrics.gap}"]
+            apart = None if held_out is None or trained is None else held_out - trained
+            looked[f"{metrics.gap}_gap"] = apart
+        return looked
+
+    def _finished(self, part: str, sums: Mapping[str, Any], count: int | None = None) -> dict[str, float | None]:
+        count = self._program.count(PARTS[part]) if count is None else count
         finished = self._plan.metrics.finish(sums, count, self._plan.variations.get(PARTS[part]))
         return {f"{part}_{name}": value for name, value in finished.items()}
 

@@ -248,26 +248,29 @@ class Program(ABC):
 
     # Looking
 
-    def evaluate(self, part: str, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """Sums over ``train``, ``validation`` or ``test`` in inference mode.
+    def evaluate(
+        self, part: str, between: Callable[[], None] = lambda: None, first: int | None = None
+    ) -> dict[str, Any]:
+        """Sums over ``train``, ``validation`` or ``test``, or its ``first`` examples, in inference mode.
 
         ``between`` is called every few seconds at most; what it raises ends the evaluation
         and leaves the program as it was.
         """
         source = self._parts[part]
         assert source is not None
-        rows = self._rows_at_once(len(source))
+        count = len(source) if first is None else min(first, len(source))
+        rows = self._rows_at_once(count)
         stride = rows * EVALUATION_BLOCKS
         totals: list[Any] = [0.0] * len(self._sum_names)
-        for start in range(0, len(source), stride):
+        for start in range(0, count, stride):
             # Every call has the same number of rows; the last ends with the last example.
-            first = max(0, min(start, len(source) - stride))
-            end = min(first + stride, len(source))
+            begin = max(0, min(start, count - stride))
+            end = min(begin + stride, count)
             if id(source) in self._resident:
-                inputs, targets = (array[first:end] for array in self._resident[id(source)][1:])
+                inputs, targets = (array[begin:end] for array in self._resident[id(source)][1:])
             else:
-                inputs, targets = map(self._to_device, source.read(np.arange(first, end)))
-            sums = self._evaluate(rows, start - first, inputs, targets)
+                inputs, targets = map(self._to_device, source.read(np.arange(begin, end)))
+            sums = self._evaluate(rows, start - begin, inputs, targets)
             totals = [t + _float64(a) - _float64(b) for t, (a, b) in zip(totals, _pairs(sums), strict=True)]
             between()
         return dict(zip(self._sum_names, totals, strict=True))

@@ -75,7 +75,7 @@ name: a/b
         ("model: mlp\nname: 3", "name: names a folder"),
         ("model: mlp\nname: CON.txt", "cannot be a folder on Windows"),
         ("model: mlp\nname: ..", "name: names a folder"),
-        ("model: mlp\npretraining: null", "unknown key"),
+        ("model: mlp\npretrainig: null", "unknown key"),
         ("model: mlp\nseeds: 0", "seeds: must be a number of seeds ≥ 1"),
         ("model: mlp\nseeds: [1, -1]", "seeds: must be"),
         ("model: mlp\nseeds: 1.5", "seeds: must be"),

@@ -41,6 +41,10 @@ class Trained:
     def weights(self) -> dict[str, np.ndarray]:
         return read_weights(self.path / "weights.npz")["final"]
 
+    @property
+    def pretrained(self) -> dict[str, np.ndarray]:
+        return read_weights(self.path / "weights.npz")["pretrained"]
+
     def kept(self) -> dict[str, bytes]:
         """What must not depend on how often it was interrupted."""
         paths = [*self.path.glob("*.csv*"), *self.path.glob("*.npz")]

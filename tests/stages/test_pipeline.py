@@ -90,3 +90,19 @@ def test_what_is_wrong_with_stages_is_told(stages: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         load_text(SPEC, [f"stages={stages}"])
     assert message in str(caught.value)
+
+
+def test_how_far_the_weights_moved(train: Train) -> None:
+    start = train(SPEC, "stages=[{stage: train, epochs: 0}]").weights
+    moved = train(SPEC, "stages=[{stage: first, layers: [dense_1], epochs: 2}, {stage: second, epochs: 0}]")
+    rows = moved.table("moves")
+    about = list(zip(*map(rows.column, ("stage", "name", "parameter")), strict=True))
+    at = about.index(("first", "dense_1", "kernel"))
+    before, after = start["dense_1/kernel"].astype(float), moved.weights["dense_1/kernel"].astype(float)
+    distance = np.linalg.norm(after - before)
+    assert rows.floats("moved")[at] == pytest.approx(distance, rel=1e-6)
+    assert rows.floats("moved_ratio")[at] == pytest.approx(distance / np.linalg.norm(before), rel=1e-6)
+    cosine = np.sum(before * after) / np.linalg.norm(before) / np.linalg.norm(after)
+    assert rows.floats("cosine")[at] == pytest.approx(cosine, rel=1e-6)
+    assert {value for key, value in zip(about, rows.floats("moved"), strict=True) if key[0] == "second"} == {0.0}
+    assert not (train(SPEC, "stages=null").path / "moves.csv").exists()
