@@ -145,12 +145,7 @@ def subject_of(
             raise UsageError(f"{len(groups)} settings are more than one picture can show", hint=hint)
         return groups, (*notes, *more)
     trial, more = one_of(found.trials)
-    if spec.needs == "trial":
-        return Run(trial.id, trial.seed, Tables(trial.path)), (*notes, *more)
-    from dlx.records.trial_directory import TrialDirectory
-    from dlx.trained import Trained
-
-    return Trained.of(TrialDirectory(trial.path)), (*notes, *more)
+    return Run(f"trial {trial.id}", trial.seed, Tables(trial.path)), (*notes, *more)
 
 
 def groups_of(trials: Sequence[Trial]) -> tuple[list[Group], tuple[str, ...]]:

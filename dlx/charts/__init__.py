@@ -15,7 +15,7 @@ from dlx.drawing.tidy import Tidy
 from dlx.fields import MemberFields
 from dlx.registry import OpenSet
 
-Need = Literal["settings", "trial", "network", "model", "dataset"]
+Need = Literal["settings", "trial", "model", "dataset"]
 
 
 class ChartSpec(MemberFields):
@@ -26,8 +26,8 @@ class ChartSpec(MemberFields):
         """What :meth:`data` is given.
 
         ``settings``: a sequence of :class:`~dlx.drawing.subjects.Group`, read from tables; ``trial``:
-        one :class:`~dlx.drawing.subjects.Run` and its tables; ``network``: one
-        :class:`~dlx.trained.Trained`; ``model``: a :class:`~dlx.network.Network`, of a spec or of a
+        one :class:`~dlx.drawing.subjects.Run`, its tables, its weights and (:mod:`dlx.drawing.networks`) its
+        network; ``model``: a :class:`~dlx.network.Network`, of a spec or of a
         registered model; ``dataset``: a :class:`~dlx.datasets.DatasetSpec`, alike.
         """
         return "settings"

@@ -43,7 +43,7 @@ class Spec(ChartSpec):
 
     def data(self, subject: Run) -> Tidy:
         """Per layer and unit: the derivative of the loss with respect to its bias, or the norm over its kernel."""
-        table = subject.table("gradient_units", "probes: {gradients: {units: true}}")
+        table = subject.table("gradient_units", "probes: {gradients: {units: 64}}")
         positions = rows_of_stage(table, self.stage)
         epochs, layers, units = table.ints("epoch"), table.ints("layer"), table.ints("unit")
         values = table.floats(self.quantity)
@@ -117,5 +117,7 @@ class Spec(ChartSpec):
             .properties(width=canvas.width, height=height)
         )
         name = _("layer {layer}").split("{layer}")[0].replace("'", "\\'")
-        header = alt.Header(title=None, labelExpr=f"'{name}' + datum.label", labelAngle=0, labelAlign="left")
-        return bars.facet(row=alt.Row("layer:O", sort=layers, header=header), spacing=canvas.theme.text * 0.8)
+        header = alt.Header(title=None, labelExpr=f"'{name}' + datum.value", labelAnchor="start")
+        return bars.facet(
+            facet=alt.Facet("layer:O", sort=layers, header=header), columns=1, spacing=canvas.theme.text * 0.6
+        )

@@ -33,6 +33,11 @@ class Series:
                 value=[{field: value} for value in values],
             )
 
+    @property
+    def parameter(self) -> Any:
+        """What a chart is given by ``add_params`` for the legend to hide its series; only of an interactive one."""
+        return self._shown
+
     def opacity(self, value: float = 1.0) -> Any:
         """The opacity of a mark whose series may be hidden."""
         import altair as alt

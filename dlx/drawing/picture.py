@@ -136,7 +136,8 @@ def compose(draw: Callable[[Canvas], Any], tidy: Tidy, theme: Theme, title: str,
 def _finished(chart: Any, rows: list[dict[str, Any]], theme: Theme, title: str, tidy: Tidy) -> dict[str, Any]:
     # Altair checks what it is given against the schema, which for the rows would take longer than all the rest.
     spec: dict[str, Any] = chart.to_dict()
-    spec["datasets"] = {**spec.get("datasets", {}), DATA: rows}
+    if _asks_for_rows(spec):
+        spec["datasets"] = {**spec.get("datasets", {}), DATA: rows}
     spec["config"] = {
         **theme.config(),
         **{key: value for key, value in spec.get("config", {}).items() if key != "view"},
@@ -146,6 +147,13 @@ def _finished(chart: Any, rows: list[dict[str, Any]], theme: Theme, title: str, 
     if theme.titled and title:
         spec["title"] = {"text": title, **({"subtitle": tidy.subtitle} if tidy.subtitle else {})}
     return spec
+
+
+def _asks_for_rows(part: Any) -> bool:
+    """Whether the chart draws the rows themselves, and not pictures made of them."""
+    if isinstance(part, dict):
+        return part.get("data") == {"name": DATA} or any(map(_asks_for_rows, part.values()))
+    return isinstance(part, list) and any(map(_asks_for_rows, part))
 
 
 def _svg(spec: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dlx.analysis.trials import Tables
@@ -20,6 +21,11 @@ class Run:
     name: str
     seed: int | str
     tables: Tables
+
+    @property
+    def directory(self) -> Path:
+        """The trial's directory."""
+        return self.tables.directory
 
     def table(self, name: str, probe: str | None = None) -> Rows:
         """A table of the trial.

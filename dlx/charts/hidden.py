@@ -1,0 +1,140 @@
+"""What a hidden layer makes of the test set: its activations as points, coloured by class."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dlx.charts import ChartSpec, Need
+from dlx.drawing.interaction import Series
+from dlx.drawing.networks import trained
+from dlx.drawing.palette import categories
+from dlx.drawing.panels import legend
+from dlx.drawing.picture import DATA, Canvas
+from dlx.drawing.projection import reduced
+from dlx.drawing.subjects import Run
+from dlx.drawing.tidy import Tidy
+from dlx.errors import UsageError, nearest
+from dlx.fields import Count, Positive
+from dlx.language import _
+from dlx.models import ListOf
+
+
+class Spec(ChartSpec):
+    """Options of ``dlx plot hidden``."""
+
+    name: Literal["hidden"] = "hidden"
+    summary: ClassVar[str] = "a layer's activations of the test set as a scatter, coloured by class, of one trial"
+    source: ClassVar[str] = "van der Maaten and Hinton, Visualizing data using t-SNE (2008)"
+
+    layer: str | None = Field(default=None, description="a layer, by number or name; null: the last hidden one")
+    method: Literal["units", "pca", "tsne"] | None = Field(
+        default=None,
+        description="units (two of them, as they are), pca or tsne; null: units of a layer of two, else pca",
+    )
+    units: ListOf[Count] = Field(
+        default=(0, 1), min_length=2, max_length=2, description="the two units of method units"
+    )
+    most: Positive = Field(default=1000, description="so many examples of the test set at most, the first ones")
+
+    def heading(self) -> str:
+        return _("The test set in a hidden layer")
+
+    @property
+    def needs(self) -> Need:
+        return "trial"
+
+    def data(self, subject: Run) -> Tidy:
+        """Per example: two coordinates, its class, and whether the trial gets it right."""
+        import numpy as np
+
+        network = trained(subject)
+        test = network.splits.test
+        if test is None:
+            raise UsageError(f"the data of {subject.name} have no test part")
+        inputs, targets = test.read(np.arange(min(self.most, len(test))))
+        outputs = network.activations(inputs)
+        name = _layer(self.layer, list(outputs))
+        values = outputs[name].reshape(len(inputs), -1)
+        width = values.shape[1]
+        method = self.method or ("units" if width == 2 else "pca")
+        points, axes, said = reduced(values, method, (self.units[0], self.units[1]))
+        names = network.class_names
+        predicted = network.labels(inputs) if names else None
+        rows = [
+            {
+                "x": float(x),
+                "y": float(y),
+                "class": names[int(target)] if names else float(np.ravel(target)[0]),
+                **({} if predicted is None else {"right": bool(predicted[at] == target)}),
+                "id": int(test.ids[at]),
+            }
+            for at, ((x, y), target) in enumerate(zip(points, targets, strict=True))
+        ]
+        # The CSV has the axes' names in no column: they are in the caption.
+        if names:
+            rows.sort(key=lambda row: names.index(str(row["class"])))
+        subtitle = _("{layer}, {width} units, {said}").format(layer=name, width=width, said=said)
+        columns = ("id", "class", "right", "x", "y") if names else ("id", "class", "x", "y")
+        caption = _("Activations of {n} test examples in {subtitle}.").format(n=len(rows), subtitle=subtitle)
+        return Tidy(
+            columns, [{**row, "x_axis": axes[0], "y_axis": axes[1]} for row in rows], caption=caption, subtitle=subtitle
+        )
+
+    def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
+        import altair as alt
+
+        classes = tidy.distinct("class")
+        named = "right" in tidy.columns
+        first = tidy.rows[0]
+        series = Series(canvas, "class", classes)
+        side = min(canvas.width, canvas.theme.height * 1.6)
+        scale = alt.Scale(zero=False, nice=False, padding=canvas.theme.text / 2)
+        axis = alt.Axis(tickCount=5, format=",~g")
+        if named:
+            colour = alt.Color(
+                "class:N", sort=classes, scale=alt.Scale(domain=classes, range=categories(len(classes))),
+                legend=legend(_("class"), canvas, columns=10),
+            )  # fmt: skip
+        else:
+            colour = alt.Color("class:Q", scale=alt.Scale(scheme="viridis"), legend=legend(_("target"), canvas))
+        rows = alt.Chart(alt.NamedData(DATA))
+        # Short names say the class where colours do not: the digits themselves, as in the papers.
+        short = named and all(len(str(name)) <= 2 for name in classes)
+        text = canvas.theme.text * 0.75
+        marks = (
+            rows.mark_text(fontSize=text, fontWeight="bold")
+            if short
+            else rows.mark_point(filled=True, size=canvas.theme.point * 0.6)
+        )
+        if short:
+            marks = marks.encode(text="class:N")
+        chart = marks.encode(
+            x=alt.X("x:Q", scale=scale, axis=axis, title=first["x_axis"]),
+            y=alt.Y("y:Q", scale=scale, axis=axis, title=first["y_axis"]),
+            color=colour,
+            opacity=series.opacity(0.9) if named else alt.value(0.75),
+        )
+        if canvas.interactive:
+            tooltip = [alt.Tooltip("id:N", title=_("example")), alt.Tooltip("class:N", title=_("class"))]
+            chart = chart.encode(tooltip=tooltip)
+            if named:
+                chart = chart.add_params(series.parameter)
+        return chart.properties(
+            width=canvas.width if side == canvas.width else side * 1.3, height=canvas.theme.height * 1.2
+        )
+
+
+def _layer(wanted: str | None, names: list[str]) -> str:
+    """A layer's Keras name from what was asked for; the last hidden one by default."""
+    if wanted is None:
+        return names[-2] if len(names) > 1 else names[-1]
+    if wanted in names:
+        return wanted
+    if wanted.lstrip("-").isdecimal() and 0 < abs(int(wanted)) <= len(names):
+        number = int(wanted)
+        return names[number - 1 if number > 0 else number]
+    raise UsageError(
+        f"no layer {wanted!r} with weights", hint=nearest(wanted, [*names, *map(str, range(1, len(names) + 1))])
+    )

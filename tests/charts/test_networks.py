@@ -1,0 +1,254 @@
+"""What is drawn of trained networks, against NumPy and scikit-learn on the same weights."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.decomposition import PCA
+from sklearn.metrics import confusion_matrix
+
+from dlx.analysis.selectors import one
+from dlx.analysis.trials import Tables
+from dlx.charts.boundary import recorded_weights
+from dlx.cli.main import main
+from dlx.datasets import Places, registry
+from dlx.drawing.images import data_uri, images_of
+from dlx.drawing.subjects import Run
+from dlx.drawing.themes import theme_of
+from dlx.drawing.tidy import Tidy
+from dlx.errors import UsageError
+from dlx.plot import chart_of, plot
+
+SPECS = {
+    "plain": "dataset: digits\nmodel: {name: mlp, hidden: [12, 2], activation: tanh}\ntraining: {epochs: 3}\n",
+    "probed": "dataset: digits\nmodel: {name: mlp, hidden: [12, 2], activation: tanh}\ntraining: {epochs: 3}\n"
+    "probes: {predictions: {}}\n",
+    "conv": "dataset: digits\nmodel: {name: cnn}\ntraining: {epochs: 1}\n",
+    "plane": "dataset: {name: points, shape: moons, n: 200, scaling: standardize}\n"
+    "model: {name: mlp, hidden: [3, 2], activation: tanh}\ntraining: {epochs: 20, optimizer: adam}\n",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results directory with a trial of each spec."""
+    place = tmp_path_factory.mktemp("trained")
+    for name, text in SPECS.items():
+        (place / f"{name}.yaml").write_text(text, encoding="utf-8")
+    specs = [str(place / f"{name}.yaml") for name in SPECS]
+    assert main(["run", *specs, "--executor", "inline", "--results", str(place / "results"), "--quiet"]) == 0
+    return place / "results"
+
+
+def run_of(trained: Path, name: str) -> Run:
+    trial = one(trained / name)
+    return Run(trial.id, trial.seed, Tables(trial.path))
+
+
+def weights(trained: Path, name: str) -> dict[str, np.ndarray]:
+    with np.load(run_of(trained, name).directory / "weights.npz") as file:
+        return {key.removeprefix("final/"): file[key] for key in file.files}
+
+
+def forward(trained: Path, name: str, inputs: np.ndarray) -> list[np.ndarray]:
+    """What leaves each layer of a tanh perceptron, the logits last, by NumPy."""
+    values, found = inputs, []
+    arrays = weights(trained, name)
+    for layer in ("dense_1", "dense_2", "output"):
+        values = values @ arrays[f"{layer}/kernel"] + arrays[f"{layer}/bias"]
+        values = values if layer == "output" else np.tanh(values)
+        found.append(values)
+    return found
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """The test part of the digits, scaled and flat."""
+    test = registry.get("digits")().load(Places()).test
+    inputs, labels = test.read(np.arange(len(test)))
+    return inputs.reshape(-1, 64) / 16, labels
+
+
+def drawn(trained: Path, kind: str, name: str, **options: str) -> Tidy:
+    return chart_of(kind, options).data(run_of(trained, name))
+
+
+def test_filters_of_a_dense_layer_are_its_kernel(trained: Path) -> None:
+    images = images_of(drawn(trained, "filters", "plain"))
+    kernel = weights(trained, "plain")["dense_1/kernel"]
+    assert len(images) == 12
+    for unit, image in enumerate(images):
+        np.testing.assert_allclose(image.pixels, kernel[:, unit].reshape(8, 8), rtol=1e-6)
+        assert image.limit == pytest.approx(abs(kernel).max())
+        assert image.label == str(unit)
+
+
+def test_filters_of_convolutions_are_their_kernels(trained: Path) -> None:
+    arrays = weights(trained, "conv")
+    for image in images_of(drawn(trained, "filters", "conv")):
+        np.testing.assert_allclose(image.pixels, arrays["conv_1/kernel"][:, :, 0, int(image.label)], rtol=1e-6)
+    second = images_of(drawn(trained, "filters", "conv", layer="conv_2", units="5"))
+    assert len(second) == 8 * 5
+    for image in second:
+        np.testing.assert_allclose(image.pixels, arrays["conv_2/kernel"][:, :, image.row, image.column], rtol=1e-6)
+
+
+def test_weights_that_are_no_images_and_layers_that_are_not_there(trained: Path) -> None:
+    with pytest.raises(UsageError, match="weights of dense_2 are no images"):
+        drawn(trained, "filters", "plain", layer="2")
+    with pytest.raises(UsageError, match="no layer 'conv_9'"):
+        drawn(trained, "filters", "conv", layer="conv_9")
+
+
+@pytest.mark.parametrize("name", ["plain", "probed"])
+def test_confusion_is_that_of_the_weights(trained: Path, name: str, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    """From the network, and from the table that a probe wrote."""
+    inputs, labels = digits
+    expected = confusion_matrix(labels, forward(trained, name, inputs)[-1].argmax(axis=1), labels=range(10))
+    tidy = drawn(trained, "confusion", name)
+    found = np.zeros((10, 10), int)
+    for row in tidy.rows:
+        found[int(row["class"]), int(row["predicted"])] = row["count"]
+        assert row["share"] == pytest.approx(row["count"] / max(1, expected[int(row["class"])].sum()))
+    np.testing.assert_array_equal(found, expected)
+    assert f"{np.trace(expected)} of 360" in tidy.caption
+
+
+def test_mistakes_are_what_is_wrong_the_surest_first(trained: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    inputs, labels = digits
+    logits = forward(trained, "probed", inputs)[-1]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    predicted = logits.argmax(axis=1)
+    wrong = [at for at in np.argsort(-shares.max(axis=1), kind="stable") if predicted[at] != labels[at]]
+    images = images_of(drawn(trained, "examples", "probed", mistakes="true", units="12"))
+    assert [image.label for image in images] == [f"{labels[at]} → {predicted[at]}" for at in wrong[:12]]
+    for image, at in zip(images, wrong, strict=False):
+        np.testing.assert_array_equal(image.pixels, inputs[at].reshape(8, 8) * 16)
+
+
+def test_hidden_shows_two_units_as_they_are(trained: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    inputs, labels = digits
+    rows = {row["id"]: row for row in drawn(trained, "hidden", "plain").rows}
+    expected = forward(trained, "plain", inputs)[1]
+    first = min(rows)
+    found = np.array([[rows[first + at]["x"], rows[first + at]["y"]] for at in range(360)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert [rows[first + at]["class"] for at in range(360)] == [str(label) for label in labels]
+
+
+def test_hidden_by_principal_components(trained: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    values = forward(trained, "plain", digits[0])[0]
+    expected = PCA(2).fit(values)
+    tidy = drawn(trained, "hidden", "plain", layer="1", method="pca")
+    rows = sorted(tidy.rows, key=lambda row: row["id"])
+    found = np.array([[row["x"], row["y"]] for row in rows])
+    np.testing.assert_allclose(abs(found), abs(expected.transform(values)), atol=2e-4)
+    assert f"({expected.explained_variance_ratio_[0]:.0%} of the variance)" in rows[0]["x_axis"]
+
+
+def test_feature_maps_are_convolutions_of_the_example(trained: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    arrays = weights(trained, "conv")
+    images = images_of(drawn(trained, "feature-maps", "conv", example="7", units="3"))
+    padded = np.pad(digits[0][7].reshape(8, 8), 1)
+    np.testing.assert_allclose(images[0].pixels, digits[0][7].reshape(8, 8) * 16)
+    first = [image for image in images if image.row == 1]
+    assert len(first) == 3
+    for at, image in enumerate(first):
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+        expected = np.maximum(
+            (windows * arrays["conv_1/kernel"][:, :, 0, at]).sum(axis=(2, 3)) + arrays["conv_1/bias"][at], 0
+        )
+        np.testing.assert_allclose(image.pixels, expected, atol=1e-5)
+
+
+def test_boundary_regions_lines_and_hidden_points(trained: Path) -> None:
+    tidy = drawn(trained, "boundary", "plane", units="12")
+    dataset = run_dataset(trained)
+    subtract, divide = dataset.scaling.subtract, dataset.scaling.divide
+    scaled = lambda points: (points - subtract) / divide  # noqa: E731
+    regions = [row for row in tidy.rows if row["part"] == "region"]
+    assert len(regions) == 144
+    logits = forward(trained, "plane", scaled(np.array([[row["x"], row["y"]] for row in regions])))[-1]
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert [row["class"] for row in regions] == [str(at) for at in shares.argmax(axis=1)]
+    np.testing.assert_allclose([row["share"] for row in regions], shares.max(axis=1), atol=1e-4)
+    arrays = weights(trained, "plane")
+    lines = [row for row in tidy.rows if row["part"] == "line"]
+    assert lines
+    for row in lines:
+        ends = scaled(np.array([[row["x"], row["y"]], [row["x2"], row["y2"]]]))
+        zeros = ends @ arrays["dense_1/kernel"][:, row["unit"]] + arrays["dense_1/bias"][row["unit"]]
+        np.testing.assert_allclose(zeros, 0, atol=1e-5)
+    points = np.array([[row["x"], row["y"]] for row in tidy.rows if row["part"] == "point"])
+    hidden = np.array([[row["x"], row["y"]] for row in tidy.rows if row["part"] == "hidden"])
+    np.testing.assert_allclose(hidden, forward(trained, "plane", scaled(points))[1], atol=1e-5)
+
+
+def run_dataset(trained: Path) -> Any:
+    from dlx.drawing.networks import splits_of
+
+    return splits_of(run_of(trained, "plane"))
+
+
+def test_weights_of_earlier_epochs_are_read_from_values(tmp_path: Path) -> None:
+    shapes = {"net/dense_1/kernel": (2, 3), "net/dense_1/bias": (3,)}
+    rows = ["stage,epoch,step,layer,name,quantity,index,value"]
+    for epoch in (0, 2):
+        for i, j in itertools.product(range(2), range(3)):
+            rows.append(f'train,{epoch},0,1,dense_1,kernel,"{i},{j}",{epoch + i / 10 + j / 100}')
+        rows += [f"train,{epoch},0,1,dense_1,bias,{j},{-j}" for j in range(3)]
+    rows += ["train,3,0,1,dense_1,bias,0,1", 'train,0,0,1,dense_1,activation,"0,0",9']  # epoch 3 is not whole
+    (tmp_path / "values.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    found = recorded_weights(Run("a trial", 0, Tables(tmp_path)), shapes)
+    assert sorted(found) == [0, 2]
+    np.testing.assert_allclose(found[2]["net/dense_1/kernel"], [[2.0, 2.01, 2.02], [2.1, 2.11, 2.12]], rtol=1e-6)
+    np.testing.assert_allclose(found[0]["net/dense_1/bias"], [0, -1, -2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options", "message"),
+    [
+        ("boundary", "plain", {}, "regions are drawn of classes in the plane"),
+        ("feature-maps", "plain", {}, "has no convolutions"),
+        ("feature-maps", "conv", {"example": "360"}, "numbers 0 to 359"),
+        ("hidden", "plain", {"layer": "dense_7"}, "no layer 'dense_7'"),
+        ("hidden", "plain", {"layer": "1", "method": "units", "units": "0,12"}, "units 0 to 11, no 12"),
+        ("reconstructions", "plain", {}, "it reconstructs nothing"),
+        ("boundary", "plane", {"epoch": "3"}, "kept no weights of epoch 3"),
+        ("units", "plain", {}, "has no gradient_units.csv"),
+    ],
+)
+def test_what_cannot_be_drawn_says_so(
+    trained: Path, kind: str, name: str, options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        drawn(trained, kind, name, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("filters", "conv"), ("confusion", "plain"), ("hidden", "plain"), ("feature-maps", "conv"), ("boundary", "plane")],
+)
+def test_they_can_be_drawn(trained: Path, tmp_path: Path, kind: str, name: str) -> None:
+    for theme, interactive in (("paper", False), ("slide", True)):
+        plotted = plot(kind, [str(trained / name)], {}, theme_of(theme), interactive=interactive)
+        path = tmp_path / f"{theme}.svg"
+        plotted.picture.write(path)
+        assert path.stat().st_size > 5_000
+
+
+def test_a_pixel_is_a_square_of_its_colour() -> None:
+    pixels = np.array([[0.0, 1.0], [-1.0, 0.5]])
+    uri = data_uri(pixels, 1.0, "signed", points=20)
+    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
+    assert image.shape == (60, 60, 3)
+    assert [tuple(image[y, x]) for y, x in ((0, 0), (29, 29))] == [(247, 247, 247)] * 2
+    assert tuple(image[0, 59]) == (179, 88, 6)
+    assert tuple(image[59, 0]) == (33, 102, 172)
