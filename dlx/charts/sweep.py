@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from dlx.analysis.metrics import parse
+from dlx.analysis.metrics import Share, parse
+from dlx.analysis.statistics import estimate, share
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import log_axis
 from dlx.drawing.interaction import Series
@@ -21,7 +22,6 @@ from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError, nearest
 from dlx.language import _
 
-CONFIDENCE = 0.95
 _WIDE = 30.0
 """Values whose largest is this many times the smallest, at even ratios, stand on a log axis."""
 
@@ -58,9 +58,9 @@ class Spec(ChartSpec):
                     row = {"part": "seed", **place_of(group), "seed": run.seed, "metric": metric.text}
                     rows.append({**row, "value": measured.value})
             if values:
-                low, high = interval(values, CONFIDENCE)
-                row = {"part": "mean", **place_of(group), "metric": metric.text, "n": len(values)}
-                rows.append({**row, "value": math.fsum(values) / len(values), "low": low, "high": high})
+                pooled = share(values) if isinstance(metric, Share) else estimate(values)
+                row = {"part": "mean", **place_of(group), "metric": metric.text, "n": pooled.n}
+                rows.append({**row, "value": pooled.mean, "low": pooled.low, "high": pooled.high})
         if not rows:
             raise UsageError(f"no trial has {metric.text}", hint=missing or None)
         seeds = seeds_said(subject)
@@ -109,9 +109,9 @@ class Spec(ChartSpec):
         numeric = _numeric(values)
         series = Series(canvas, told.field, told.values)
         title = _title(tidy.rows[0]["metric"])
-        share = _is_share(tidy.rows[0]["metric"])
-        axis = alt.Axis(title=title, format="~%" if share else ",~g", tickCount=6, labelFlush=False)
-        scale = {"scale": alt.Scale(zero=False, domain=_ends(tidy, share), nice=not share), "axis": axis}
+        fraction = _is_share(tidy.rows[0]["metric"])
+        axis = alt.Axis(title=title, format="~%" if fraction else ",~g", tickCount=6, labelFlush=False)
+        scale = {"scale": alt.Scale(zero=False, domain=_ends(tidy, fraction), nice=not fraction), "axis": axis}
         along = (
             _along(x, values, grid.width, canvas)
             if numeric
@@ -133,8 +133,10 @@ class Spec(ChartSpec):
         y = alt.Y("value:Q", **scale)
         size = canvas.theme.point
         dots = means.mark_point(filled=True, size=size * 1.6).encode(y=y, opacity=series.opacity())
-        bars = means.mark_rule(strokeWidth=canvas.theme.line * 0.7).encode(
-            y=alt.Y("low:Q", **scale), y2="high:Q", opacity=series.opacity()
+        bars = (
+            means.transform_filter("isValid(datum.low)")
+            .mark_rule(strokeWidth=canvas.theme.line * 0.7)
+            .encode(y=alt.Y("low:Q", **scale), y2="high:Q", opacity=series.opacity())
         )
         single = base.transform_filter("datum.part === 'seed'").mark_point(
             filled=False, size=size, strokeWidth=canvas.theme.line / 3
@@ -144,7 +146,7 @@ class Spec(ChartSpec):
             layers.insert(
                 1, means.mark_line(strokeWidth=canvas.theme.line * 0.8).encode(y=y, opacity=series.opacity(0.8))
             )
-        style = ".2%" if share else ".4~g"
+        style = ".2%" if fraction else ".4~g"
         tooltip = [
             *(alt.Tooltip(f"{escaped(name)}:N", title=name) for name in tidy.axes),
             alt.Tooltip("value:Q", title=title, format=style),
@@ -160,8 +162,8 @@ class Spec(ChartSpec):
         x, y = tidy.axes
         columns, rows = tidy.distinct(x), tidy.distinct(y)
         numeric = [sorted(values) if _numeric(values) else values for values in (columns, rows)]
-        share = _is_share(tidy.rows[0]["metric"])
-        style = ".1%" if share else ".3~g"
+        fraction = _is_share(tidy.rows[0]["metric"])
+        style = ".1%" if fraction else ".3~g"
         title = _title(tidy.rows[0]["metric"])
         means = tidy.numbers("value")
         middle = (min(means) + max(means)) / 2
@@ -193,7 +195,7 @@ class Spec(ChartSpec):
         bar = legend(
             title,
             canvas,
-            format="~%" if share else ",~g",
+            format="~%" if fraction else ",~g",
             gradientLength=height * 0.8 if not canvas.theme.narrow else width * 0.8,
         )
         cells = base.mark_rect(stroke="white").encode(
@@ -208,19 +210,6 @@ class Spec(ChartSpec):
             )
             layers.append(words)
         return alt.layer(*layers).properties(width=width, height=height)
-
-
-def interval(values: Sequence[float], confidence: float) -> tuple[float, float]:
-    """The interval of Student's t for the mean of independent values; of one value, the value itself twice."""
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n == 1:
-        return mean, mean
-    from scipy.special import stdtrit
-
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
-    return mean - half, mean + half
 
 
 def _along(x: str, values: Sequence[Any], width: float, canvas: Canvas) -> Any:

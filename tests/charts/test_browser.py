@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dlx.cli.main import main
 from dlx.drawing.themes import theme_of
 from dlx.plot import plot
 
@@ -122,3 +123,41 @@ def test_hovering_shows_the_numbers(kind: str, drawn: Callable[..., Path], opene
     assert "depth" in words and any(character.isdigit() for character in words)
     assert "undefined" not in words and "null" not in words
     assert opened.complaints == []
+
+
+def test_a_slider_goes_through_the_epochs(opened: Opened, tmp_path: Path) -> None:
+    """Decision regions of a net that recorded its weights: another epoch, other regions and other lines."""
+    spec = """
+dataset: {name: points, n: 60, test: 0}
+model: {name: mlp, hidden: [2], activation: tanh}
+training: {epochs: 6, optimizer: {name: adam, learning_rate: 0.1}}
+probes: {values: {every: 2 epochs}}
+"""
+    (tmp_path / "plane.yaml").write_text(spec, encoding="utf-8")
+    results = tmp_path / "results"
+    assert (
+        main(["run", str(tmp_path / "plane.yaml"), "--executor", "inline", "--results", str(results), "--quiet"]) == 0
+    )
+    path = tmp_path / "boundary.html"
+    plot("boundary", [str(results)], {"units": "20"}, theme_of("slide"), interactive=True).picture.write(path)
+    opened.load(path)
+    assert opened.complaints == []
+
+    def seen() -> tuple[str, str]:
+        image = opened.page.locator("#chart svg.marks image").first.get_attribute("href")
+        line = opened.page.locator("#chart .mark-rule line[aria-roledescription]").first
+        return str(image), f"{line.get_attribute('transform')} {line.get_attribute('x2')} {line.get_attribute('y2')}"
+
+    last = seen()
+    slider = opened.page.locator("input[type=range]")
+    assert [slider.get_attribute(name) for name in ("min", "max", "step")] == ["0", "6", "2"]
+    assert slider.input_value() == "6"
+    slider.fill("0")
+    opened.page.wait_for_timeout(200)
+    first = seen()
+    assert first[0] != last[0] and first[1] != last[1]
+    slider.fill("6")
+    opened.page.wait_for_timeout(200)
+    assert seen() == last
+    assert opened.complaints == []
+    assert opened.requests == [path.as_uri()]
