@@ -108,7 +108,7 @@ class Spec(ChartSpec):
 
     def _frames(self, run: Run, network: Trained) -> dict[int, Weights]:
         """Weights by epoch: those that the probe ``values`` recorded, and the final ones."""
-        final = {variable.path: _array(variable) for variable in network.model.weights}
+        final = {variable.path: variable.numpy() for variable in network.model.weights}
         end = int(network.recorded.get("epochs") or 0)
         recorded = recorded_weights(run, {path: array.shape for path, array in final.items()})
         if self.epoch is not None:
@@ -215,12 +215,6 @@ def recorded_weights(run: Run, shapes: Mapping[str, tuple[int, ...]]) -> dict[in
         for epoch, arrays in found.items()
         if arrays.keys() >= wanted and not any(np.isnan(array).any() for array in arrays.values())
     }
-
-
-def _array(variable: Any) -> Any:
-    from keras import ops
-
-    return ops.convert_to_numpy(variable)
 
 
 def _square(inputs: Any, units: int) -> Any:
