@@ -62,11 +62,12 @@ def read(network: Trained, paths: Sequence[Path], *, resize: bool = False, inver
         elif suffix in ARRAYS:
             found = _shaped(_array(path), network, path)
         elif suffix in TABLES:
-            found = _table(path, network)
+            found, rows = _table(path, network)
         else:
             raise DataError(f"{path}: unknown kind of file", hint=f"images, {', '.join((*ARRAYS, *TABLES))}")
         parts.append(found)
-        names += [str(path)] if suffix in IMAGES else [f"{path}:{number}" for number in range(len(found))]
+        numbers = rows if suffix in TABLES else range(len(found))
+        names += [str(path)] if suffix in IMAGES else [f"{path}:{number}" for number in numbers]
     kinds = {part.dtype for part in parts}
     whole = np.concatenate(parts if len(kinds) == 1 else [part.astype(np.float32) for part in parts])
     return Examples(whole, tuple(names))
@@ -170,11 +171,12 @@ def _shaped(array: Array, network: Trained, path: Path) -> Array:
     )
 
 
-def _table(path: Path, network: Trained) -> Array:
+def _table(path: Path, network: Trained) -> tuple[Array, Sequence[int]]:
+    """The examples of a CSV file and the numbers of their rows, from 0: not every row need be one."""
     dataset, shape = network.trial.setting.dataset, network.info.input_shape
     if isinstance(dataset, ReadsFiles):
-        inputs: Array = dataset.examples(str(path), network.splits, labelled=False).inputs
-        return inputs
+        found = dataset.examples(str(path), network.splits, labelled=False)
+        return found.inputs, found.rows.tolist()
     import csv
 
     rows: list[list[float]] = []
@@ -195,7 +197,7 @@ def _table(path: Path, network: Trained) -> Array:
             rows.append(row)
     if not rows:
         raise DataError(f"{path} holds no rows of numbers")
-    return np.asarray(rows, dtype=np.float32).reshape(len(rows), *shape)
+    return np.asarray(rows, dtype=np.float32).reshape(len(rows), *shape), range(len(rows))
 
 
 def _is_number(cell: str) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -289,9 +290,18 @@ class _Tuning:
         ended = not elsewhere and (self.stop.requested is None or self.stop.timed_out)
         winner = None
         if best is not None and ended:
-            chosen = next(one for one in tries if one.number == best.number)
+            chosen = self._first_among_equals([one for one in tries if one.value == best.value])
             winner = Winner(chosen, self.search.spec(chosen.values), self._test(chosen))
         return Tuned(self.place.path, self.metric, tuple(tries), winner, elsewhere)
+
+    def _first_among_equals(self, best: Sequence[Try]) -> Try:
+        """Of tries that are equally good the one with the lowest validation loss: accuracies of a few examples tie."""
+
+        def loss(one: Try) -> tuple[float, int]:
+            found = self.place.trial(str(one.trial)).status().summary.get("val_loss")
+            return (found if isinstance(found, float | int) and found == found else math.inf), one.number
+
+        return min(best, key=loss)
 
     def _test(self, best: Try) -> dict[str, float]:
         """Test metrics of the winner, from its weights; the first time looked at and put on record."""

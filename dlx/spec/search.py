@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -37,6 +39,14 @@ FACTOR = 30.0
 
 BATCHES = (16, 32, 64, 128)
 Value = str | int | float | bool | None
+
+
+def from_here(path: str, folder: pathlib.Path | None = None) -> str:
+    """A file's name from a folder (the working one), as it is written in specs on every system."""
+    try:
+        return pathlib.Path(os.path.relpath(path, folder or pathlib.Path())).as_posix()
+    except ValueError:  # on another drive
+        return path
 
 
 def check(root: Node, sets: Sequence[Assignment], searched: Sequence[Axis]) -> None:
@@ -112,9 +122,17 @@ class Search:
         return replace(trial, parameters={dotted(one.path): shown(one.node) for one in chosen})
 
     def spec(self, values: Mapping[str, Value]) -> str:
-        """The spec of one choice: what ``dlx run`` runs, test part included."""
-        chosen = self._chosen(values)
+        """The spec of one choice: what ``dlx run`` runs from the working folder, test part included."""
+        chosen = [*self._chosen(values), *self._files()]
         return written(self.root, self.experiment.name, in_order([*self._without(chosen), *chosen]), [], self.seeds)
+
+    def _files(self) -> list[Assignment]:
+        """Where the spec's data are, whichever folder the spec is in."""
+        dataset, place = self.experiment.trials[0].setting.dataset, Place("dlx tune")
+        given = {field: getattr(dataset, field) for field in dataset.path_fields}
+        return [
+            assign(("dataset", field), node_of(from_here(path), place), place) for field, path in given.items() if path
+        ]
 
     @property
     def first_seed(self) -> Seeds:

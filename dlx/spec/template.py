@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from dlx.members import canonical, plain
 from dlx.scalars import inline
 from dlx.spec.load import load_text
 from dlx.spec.schema import Setting, Spec
+from dlx.spec.search import from_here
 
 WIDTH = 100
 _MANY = 10_000
@@ -60,7 +60,7 @@ def _lines(setting: Setting, folder: Path) -> Iterator[str]:
     yield from _comment(f"{setting.dataset.summary} ({setting.dataset.source})", "")
     yield "dataset:"
     files = {
-        field: _relative(value, folder)
+        field: from_here(value, folder)
         for field in setting.dataset.path_fields
         if (value := getattr(setting.dataset, field)) is not None
     }
@@ -132,11 +132,3 @@ def _described(kind: type[Fields], field: str) -> str:
 def _comment(text: str, indent: str) -> Iterator[str]:
     lines = textwrap.wrap(text, WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False)
     yield from (f"{indent}# {line}" for line in lines)
-
-
-def _relative(path: str, folder: Path) -> str:
-    """A file as the spec names it, from the folder in which the spec is."""
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # another drive
-        return str(path)

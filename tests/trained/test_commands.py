@@ -173,6 +173,37 @@ def test_evaluate_on_another_data_set(train: Train, run: Run) -> None:
     assert code == 2 and "was trained on digits, not on a CSV" in err
 
 
+def test_rows_of_a_csv_are_read_as_the_training_file_was(network: Network, run: Run, tmp_path: Path) -> None:
+    """Columns in another order, a category and a gap: as good as the same rows in the file that was learned from."""
+    rng = np.random.default_rng(0)
+    rows = [(x, "north" if x > 0 else "south", "warm" if x + y > 0 else "cold", y) for x, y in rng.normal(size=(80, 2))]
+    known = "x,side,kind,y\n" + "".join(f"{x:.3f},{side},{kind},{y:.3f}\n" for x, side, kind, y in rows)
+    (tmp_path / "known.csv").write_text(known, "utf-8")
+    lines = [f"{y:.3f},{kind},{x:.3f},{side}\n" for x, side, kind, y in rows]
+    lines.insert(1, ",warm,1.0,north\n")
+    (tmp_path / "new.csv").write_text("y,kind,x,side\n" + "".join(lines), "utf-8")
+    settings = f"{{name: csv, path: {tmp_path / 'known.csv'}, label: kind, missing: drop, test: 0, validation: 0.2}}"
+    trained = network(f"dataset: {settings}\nmodel: mlp\ntraining: {{epochs: 30}}\n")
+    found = read(trained, [tmp_path / "new.csv"])
+    assert [int(name.rsplit(":")[-1]) for name in found.names] == [0, *range(2, 81)]
+    inputs, _ = trained.splits.train.read(np.arange(64))
+    np.testing.assert_array_equal(trained.predict(found.inputs)[trained.splits.train.ids], trained.predict(inputs))
+    code, out, _ = run("evaluate", trained.directory.path, tmp_path / "new.csv", "--json")
+    assert code == 0
+    (evaluated,) = json.loads(out)["evaluations"]
+    parts = [trained.evaluate("train"), trained.evaluate("validation")]
+    expected = (parts[0]["accuracy"] * 64 + parts[1]["accuracy"] * 16) / 80
+    assert evaluated["examples"] == 80 and evaluated["metrics"]["accuracy"] == pytest.approx(expected)
+    code, out, _ = run("predict", trained.directory.path, tmp_path / "new.csv", "--csv")
+    assert out.splitlines()[1].startswith(f"{tmp_path / 'new.csv'}:0,")
+    (tmp_path / "short.csv").write_text("x,y\n1,2\n", "utf-8")
+    code, _, err = run("predict", trained.directory.path, tmp_path / "short.csv")
+    assert code == 2 and "side" in err and "Traceback" not in err
+    (tmp_path / "known.csv").write_text(known + "1,north,warm,1\n", "utf-8")
+    code, _, err = run("predict", trained.directory.path, tmp_path / "new.csv")
+    assert code == 2 and "there with the content that was trained on" in err
+
+
 def test_trials_that_are_not_done_are_left_out(train: Train, run: Run, tmp_path: Path) -> None:
     (directory,) = train(MLP)
     code, _, err = run("evaluate", directory.path.parent / "nothing")

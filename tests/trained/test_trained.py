@@ -28,6 +28,11 @@ dataset: digits
 model: {name: mlp, depth: 2, width: 12, activation: tanh}
 training: {epochs: 4, optimizer: {name: sgd, learning_rate: 0.5}}
 """
+PRETRAINED = """
+model: {name: mlp, depth: 2, width: 8}
+pretraining: {name: autoencoder, epochs: 1}
+training: {epochs: 1}
+"""
 STOPPED = "training.early_stopping={monitor: val_loss, patience: 3}"
 LINE = """
 dataset: {name: arrays, inputs: [[0], [1], [2], [3]], targets: [1, 3, 5, 7], validation: 0, scaling: none}
@@ -41,7 +46,7 @@ training: {loss: logistic, epochs: 50, batch_size: full, optimizer: {name: sgd, 
 """
 
 
-@pytest.mark.parametrize("spec", [CNN, MLP], ids=["cnn", "mlp"])
+@pytest.mark.parametrize("spec", [CNN, MLP, PRETRAINED], ids=["cnn", "mlp", "pretrained"])
 @pytest.mark.parametrize("part", ["val", "test"])
 def test_an_evaluation_is_the_trials_own_to_the_last_bit(network: Network, spec: str, part: str) -> None:
     trained = network(spec)

@@ -146,6 +146,35 @@ def test_a_median_pruner_ends_what_is_below_the_median_of_others(
     assert rows[str(tuned.tries[5].trial)]["epochs"] == "1" and rows[str(tuned.tries[5].trial)]["reason"] == "asked to"
 
 
+def test_of_equally_good_tries_the_one_with_the_lowest_loss_wins(
+    search: Callable[..., Search], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = iter([(0.9, 0.5), (1.0, 0.3), (1.0, 0.1), (1.0, 0.2)])
+
+    def at_once(directory: TrialDirectory, label: str, worker: Worker, stop: Stop, observe: Observer) -> Status:
+        accuracy, loss = next(reached)
+        with directory.claim() as attempt:
+            return attempt.end("done", summary={"val_accuracy": accuracy, "val_loss": loss})
+
+    monkeypatch.setattr("dlx.tuning.run_trial", at_once)
+    monkeypatch.setattr("dlx.tuning._Tuning._test", lambda self, best: {})
+    tuned = tune(search(), options(tmp_path, trials=4), ignore, Stop())
+    assert tuned.winner is not None and tuned.winner.best.number == 2
+
+
+def test_the_winner_names_its_files_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("data", "specs"):
+        (tmp_path / folder).mkdir()
+    rows = "".join(f"{i % 7},{i % 5},{'xy'[i % 2]}\n" for i in range(60))
+    (tmp_path / "data" / "some.csv").write_text("a,b,kind\n" + rows, "utf-8")
+    text = "dataset: {name: csv, path: ../data/some.csv, label: kind}\nmodel: mlp\nsearch: {model.depth: 1..2}\n"
+    (tmp_path / "specs" / "mine.yaml").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    winner = load_search(Path("specs/mine.yaml")).spec({"model.depth": 2})
+    assert "path: data/some.csv\n" in winner
+    assert spec.load_text(winner).trials[0].setting.model.depth == 2
+
+
 @pytest.mark.parametrize(("sampler", "pruner"), [("random", "hyperband"), ("cmaes", "none")])
 def test_samplers_and_pruners(search: Callable[..., Search], tmp_path: Path, sampler: str, pruner: str) -> None:
     few = options(tmp_path, sampler=sampler, pruner=pruner, trials=3)
