@@ -11,7 +11,17 @@ from pathlib import Path
 
 from benchmarks import data, machine
 from benchmarks.duel import ContenderFailedError
-from benchmarks.measures import Setup, checkpoints, jax, memory, recording, startup, steps, tables
+from benchmarks.measures import (
+    Setup,
+    checkpoints,
+    comparing,
+    jax,
+    memory,
+    recording,
+    startup,
+    steps,
+    tables,
+)
 from benchmarks.report import Figure, markdown
 
 MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
@@ -22,6 +32,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "startup": startup.measure,
     "memory": memory.measure,
     "tables": tables.measure,
+    "compare": comparing.measure,
 }
 
 

@@ -131,8 +131,11 @@ class At(Metric):
                 return Measured(epochs[last]())
             case "init" | "epoch":
                 if self.when.number not in epochs:
-                    where = "before training" if self.when.number == 0 else f"after epoch {self.when.number}"
-                    raise Absent(f"{self.series.text} was not recorded {where}: it ends with epoch {last}")
+                    if self.when.kind == "init":
+                        raise Absent(f"{self.series.text} was not recorded before training")
+                    raise Absent(
+                        f"{self.series.text} was not recorded after epoch {self.when.number}: its last is epoch {last}"
+                    )
                 return Measured(epochs[self.when.number]())
             case "mean":
                 trained = sorted(epoch for epoch in epochs if epoch > 0)[-self.when.number :]
@@ -298,8 +301,8 @@ def parse(text: str) -> Metric:
     if function := _FUNCTION.fullmatch(text):
         return _function(function[1], function[2], text)
     name, separator, moment = text.rpartition("@")
-    if not separator:
-        name, moment = text, ""
+    if not separator or "]" in moment:  # an @ in the brackets is a cell's
+        name, separator, moment = text, "", ""
     name = name.strip()
     if name in FACTS and not separator:
         return Fact(name)

@@ -9,6 +9,9 @@ from dlx.analysis.metrics import At, Metric, Share
 from dlx.analysis.statistics import Estimate
 from dlx.language import _
 
+MOST_DECIMALS = 5
+"""With more, numbers are written as 1.23e-06."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -22,18 +25,15 @@ class Scale:
             return str(value)
         if self.percent:
             return f"{100 * value:.2f}"
-        if value and not 1e-3 <= abs(value) < 1e6:
-            return f"{value:.3g}" if spread is not None else f"{value:.4g}"
         if spread is None or not math.isfinite(spread) or spread <= 0:
-            return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
-        decimals = min(8, max(0, 1 - math.floor(math.log10(spread))))
-        return f"{value:.{decimals}f}"
+            return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.4g}"
+        decimals = max(0, 1 - math.floor(math.log10(spread)))
+        return f"{value:.{decimals}f}" if decimals <= MOST_DECIMALS and abs(value) < 1e6 else f"{value:.3g}"
 
     def spread(self, std: float, mean: float) -> str:
         """A standard deviation beside its mean."""
-        if not self.percent and mean and not 1e-3 <= abs(mean) < 1e6:
-            return f"{std:.2g}"
-        return self.value(std, std)
+        text = self.value(std, std)
+        return f"{std:.2g}" if "e" in text or "e" in self.value(mean, std) else text
 
     def estimate(self, estimate: Estimate) -> str:
         """``96.46 ± 0.19``; of a single trial, and of a share, the mean alone."""

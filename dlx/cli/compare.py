@@ -219,8 +219,13 @@ def _on_terminal(compared: Comparison, shape: Grid | None) -> list[str]:
         return shape.lines(bold=bold)
     width = shutil.get_terminal_size().columns if terminal else 10**6
     lines: list[str] = []
-    for grid in _grids(compared, width):
+    grids, complete = _grids(compared, width)
+    for grid in grids:
         lines += [*([""] if lines else []), *grid.lines(bold=bold)]
+    if not complete:
+        lines.append(
+            _("(confidence intervals are left out for want of room: a wider window has them, and --format csv)")
+        )
     for number, metric in enumerate(compared.metrics):
         said = sentences(compared, number)
         if said:
@@ -231,18 +236,21 @@ def _on_terminal(compared: Comparison, shape: Grid | None) -> list[str]:
     return [*lines, *(["", *_wrapped([note], width, bullet="")] if note else [])]
 
 
-def _grids(compared: Comparison, width: int) -> list[Grid]:
-    """One grid if it fits; else one per metric; else without the intervals, which the sentences have too."""
+def _grids(compared: Comparison, width: int) -> tuple[list[Grid], bool]:
+    """One grid if it fits; else one per metric; else without the intervals; and whether these are there."""
     from dlx.analysis import tabulate
 
     whole = tabulate.settings_grid(compared)
     if whole.width <= width:
-        return [whole]
-    grids = []
-    for number in range(len(compared.metrics)):
-        grid = tabulate.settings_grid(compared, [number])
-        grids.append(grid if grid.width <= width else tabulate.settings_grid(compared, [number], intervals=False))
-    return grids
+        return [whole], True
+    each = range(len(compared.metrics))
+    grids = [tabulate.settings_grid(compared, [number]) for number in each]
+    if max(grid.width for grid in grids) <= width:
+        return grids, True
+    whole = tabulate.settings_grid(compared, intervals=False)
+    if whole.width <= width:
+        return [whole], False
+    return [tabulate.settings_grid(compared, [number], intervals=False) for number in each], False
 
 
 def _wrapped(sentences: Sequence[str], width: int, bullet: str = "• ") -> list[str]:
@@ -251,8 +259,11 @@ def _wrapped(sentences: Sequence[str], width: int, bullet: str = "• ") -> list
     if width > 1000:
         return [f"{bullet}{sentence}" for sentence in sentences]
     room = max(40, min(width, 120))
-    return [
-        line
-        for sentence in sentences
-        for line in textwrap.wrap(sentence, room, initial_indent=bullet, subsequent_indent=" " * len(bullet))
-    ]
+    lines = []
+    for sentence in sentences:
+        whole = sentence
+        for phrase in ("95 % CI", " = ", " < "):  # a line does not end within these
+            whole = whole.replace(phrase, phrase.replace(" ", "\u00a0"))
+        wrapped = textwrap.wrap(whole, room, initial_indent=bullet, subsequent_indent=" " * len(bullet))
+        lines += [line.replace("\u00a0", " ") for line in wrapped]
+    return lines

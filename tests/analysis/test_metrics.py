@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlx.analysis.metrics import At, evaluate, parse
@@ -197,6 +197,7 @@ PICKS = st.one_of(
 WHENS = st.sampled_from(["", "@last", "@best", "@init", "@epoch:3", "@mean:5"])
 
 
+@example((None, "a", ['b="@"', 'c="x>=1"', '"f(1)"'], "@best"))
 @given(
     st.tuples(
         st.none() | NAMES, NAMES, st.lists(PICKS, max_size=3, unique_by=lambda pick: pick.partition("=")[0]), WHENS
