@@ -17,7 +17,7 @@ from dlx.records.reader import Rows
 from dlx.records.tables import LAYERS, TIMING
 
 _ABOUT = ("trial", "experiment")
-_UNTRAINED = ("probes", "records")
+_UNTRAINED = ("probes", "records", "files")
 _WRITTEN_BY_THE_CLOCK = ("schema", "written", "spec")
 _DECIDE = ("engine", "versions", "device.kind", "threads", "pack")
 _POINT = ("stage", "epoch", "step")
