@@ -193,6 +193,10 @@ class DatasetSpec(MemberFields):
         """
         return None
 
+    def notes(self) -> tuple[str, ...]:
+        """What the person should know of the data and is no mistake."""
+        return ()
+
     def sizes(self) -> dict[str, int]:
         """Examples in ``train``, ``validation`` and ``test`` after the split and ``train_limit``; reads no data.
 

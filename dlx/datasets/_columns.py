@@ -89,6 +89,20 @@ def examples(table: Table, to: Layout, *, labelled: bool = True) -> Examples:
     return Examples(inputs if len(rows) == len(inputs) else inputs[rows], targets, rows)
 
 
+def unknown(table: Table, to: Layout) -> list[str]:
+    """Sentences on the categories that a file has and the training file does not: none of their inputs is 1."""
+    found = []
+    for feature in to.features:
+        if feature.categories is not None:
+            new = [text for text in _distinct(table.frame[feature.column]) if text not in feature.categories]
+            if new:
+                found.append(
+                    f"{table.path}: the column {feature.column!r} has what the training file has not "
+                    f"({listed(new)}): its inputs are all 0 there"
+                )
+    return found
+
+
 def _rows(table: Table, to: Layout, *, labelled: bool) -> Array:
     """The rows that are examples, where something is missing: all, or those in which nothing is."""
     used = [feature.column for feature in to.features] + (list(to.labels) if labelled else [])

@@ -130,6 +130,9 @@ class Spec(InMemory):
     def whole(self) -> DatasetInfo:
         return _known(self, *self._versions()).info
 
+    def notes(self) -> tuple[str, ...]:
+        return _known(self, *self._versions()).notes
+
     def digest(self) -> str:
         return _files.digest_of_several({field: getattr(self, field) for field in self.path_fields})
 
@@ -216,13 +219,14 @@ class _Known:
 
     info: DatasetInfo
     layout: Layout
+    notes: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=16)
 def _known(spec: Spec, train_version: Any, test_version: Any) -> _Known:
     import numpy as np
 
-    from dlx.datasets._columns import constant
+    from dlx.datasets._columns import constant, unknown
     from dlx.datasets._table import read_table
 
     layout = _layout(spec, train_version)
@@ -253,10 +257,11 @@ def _known(spec: Spec, train_version: Any, test_version: Any) -> _Known:
         target_names=layout.labels if layout.classes is None else (),
         indicators=layout.indicators,
     )
+    notes = [] if test_version is None else unknown(_table(spec, test_version, "test_path", layout), layout)
     if train_version[1] > _files.LARGE:
         _read.cache_clear()
         read_table.cache_clear()
-    return _Known(info, layout)
+    return _Known(info, layout, tuple(notes))
 
 
 def forget() -> None:

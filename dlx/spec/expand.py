@@ -103,7 +103,11 @@ class Expansion:
             node = parts[section].node  # type: ignore[index]  # a path begins with its section
             place = node.find(path[1:]) if node is not None else self.root.place
             self.findings.problems.append(place.problem(message, path))
-        return (setting, Fingerprint(setting)) if setting is not None else None
+        if setting is None:
+            return None
+        for note in setting.dataset.notes():
+            self._note(note)
+        return setting, Fingerprint(setting)
 
     def _part(self, name: SectionName, choice: Choice) -> _Part:
         key = (name, choice)

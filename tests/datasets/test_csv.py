@@ -6,14 +6,18 @@ import csv
 import hashlib
 import pickle
 import statistics
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from dlx.datasets import DatasetSpec, Places, _files, registry
+from dlx.datasets._table import MISSING
 from dlx.errors import DataError, FieldError, SpecError
 from dlx.sources import Splits
 from dlx.spec import load
@@ -143,6 +147,9 @@ def test_a_test_file_is_read_as_the_training_file_is(write: Write, tmp_path: Pat
     splits = spec.load(NOWHERE)
     assert splits.test.arrays[0].tolist() == [[19, 0, 0, 1], [70, 0, 0, 0]]  # a category it does not know is none
     assert splits.test.arrays[1].tolist() == [0, 1]
+    assert spec.notes() == (
+        f"{other}: the column 'city' has what the training file has not (Iruña): its inputs are all 0 there",
+    )
     assert (spec.info().test, spec.info().test_counts, spec.sizes()["test"]) == (2, (1, 1), 2)
     digests = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (spec.path, other)]
     both = "".join(f"{name} {each}\n" for name, each in zip(("path", "test_path"), digests, strict=True))
@@ -172,6 +179,51 @@ def test_ways_of_writing(write: Write, text: str | bytes, settings: dict[str, An
         spec.info().class_names[0 if "v" in spec.info().class_names[1] else 1] in ("u", "ú")
         or "v" in spec.info().class_names
     )
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.floats(-(2.0**99), 2.0**99, width=32) | st.none(),
+            st.integers(-(10**9), 10**9),
+            st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), min_size=1, max_size=6),
+            st.sampled_from("xyz"),
+        ),
+        min_size=2,
+        max_size=30,
+    )
+)
+def test_any_table_comes_back(rows: list[tuple[float | None, int, str, str]]) -> None:
+    texts = [text.strip() for _, _, text, _ in rows]
+    numeric = [text for text in texts if _is_number(text)]
+    assume(all(texts) and not numeric and not set(texts) & set(MISSING))
+    assume(any(number is not None for number, *_ in rows) and len({label for *_, label in rows}) > 1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "any.csv"
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["a", "b", "c, d", "label"])
+            writer.writerows(["" if a is None else repr(a), b, c, label] for a, b, c, label in rows)
+        spec = registry.get("csv")(path=str(path), label="label", missing="drop", test=0, validation=0, scaling="none")
+        kept = [number for number, row in enumerate(rows) if row[0] is not None]
+        assume(len({rows[number][3] for number in kept}) > 1)
+        splits = spec.load(NOWHERE)
+        assert splits.train.ids.tolist() == kept
+        got, names = splits.train.arrays[0], splits.info.feature_names
+        assert names[2:] == tuple(f"c, d={text}" for text in sorted(set(texts)))
+        for row, number in zip(got, kept, strict=True):
+            assert row[0] == np.float32(rows[number][0])
+            assert row[1] == np.float32(rows[number][1])
+            assert names[2 + int(row[2:].argmax())] == f"c, d={texts[number]}"
+            assert row[2:].sum() == 1
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def test_classes_of_a_table(write: Write) -> None:
