@@ -13,6 +13,7 @@ from benchmarks import data, machine
 from benchmarks.duel import ContenderFailedError
 from benchmarks.measures import (
     Setup,
+    augmentation,
     checkpoints,
     comparing,
     jax,
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "jax": jax.measure,
     "recording": recording.measure,
     "checkpoints": checkpoints.measure,
+    "augmentation": augmentation.measure,
     "startup": startup.measure,
     "memory": memory.measure,
     "tables": tables.measure,

@@ -1,11 +1,16 @@
-"""Writes the generated parts of the documentation: the help of every command, as the program prints it, and the rules.
+"""Writes the generated parts of the documentation: the help of every command, as the program prints it, the rules, and
+the members of open sets with their settings.
 
-A block stands between ``<!-- help: dlx run -->`` (or ``<!-- rules -->``) and ``<!-- end -->``; ``docs/commands.md``
-is generated as a whole. ``make docs`` writes them, and a test fails while they are stale.
+A block stands between ``<!-- help: dlx run -->`` (or ``<!-- rules -->``, ``<!-- members: probes -->``) and
+``<!-- end -->``; ``docs/commands.md`` is generated as a whole. ``make docs`` writes them, and a test fails while they
+are stale.
 """
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import json
 import os
 import re
 import sys
@@ -15,9 +20,10 @@ from pathlib import Path
 from dlx.cli import commands
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/commands.md", "docs/diagnose.md")
+PAGES = ("README.md", "docs/augmentation.md", "docs/commands.md", "docs/diagnose.md", "docs/probes.md")
 
 _RULES = re.compile(r"(<!-- rules -->\n).*?(<!-- end -->)", re.DOTALL)
+_MEMBERS = re.compile(r"(<!-- members: (?P<set>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- help: dlx ?(?P<command>\w*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -37,7 +43,30 @@ def fill(text: str) -> str:
         line = " ".join(["dlx", *match["command"].split(), "--help"])
         return f"{match[1]}```console\n$ {line}\n{help_of(match['command'])}\n```\n{match[3]}"
 
+    text = _MEMBERS.sub(lambda match: f"{match[1]}{members(match['set'])}{match[3]}", text)
     return _RULES.sub(lambda match: f"{match[1]}{rules()}{match[2]}", _BLOCK.sub(block, text))
+
+
+def members(name: str) -> str:
+    """The members of an open set that come with dlx, each with its settings and its source."""
+    from dlx.cli.parameters import parameters
+
+    registry = importlib.import_module(f"dlx.{name}").registry
+    parts = []
+    for member in map(registry.get, registry.names()):
+        if not member.__module__.startswith("dlx."):
+            continue
+        title = member.model_fields["name"].default
+        table = "".join(
+            f"| `{one.name}` | {one.type.replace(' | ', ' or ')} | `{json.dumps(one.default)}` | {one.description} |\n"
+            for one in parameters(member)
+        )
+        parts.append(
+            f"### {title}\n\n{inspect.cleandoc(member.__doc__).replace('``', '`')}\n\n"
+            + (f"| setting | | default | |\n|---|---|---|---|\n{table}\n" if table else "")
+            + (f"Source: {member.source}.\n\n" if member.source else "")
+        )  # fmt: skip
+    return "".join(parts)
 
 
 def rules() -> str:

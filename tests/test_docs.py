@@ -95,11 +95,12 @@ def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.Complete
     assert "model.depth  1 → 2" in told.stdout
 
 
-def test_specs_in_the_readme_are_valid() -> None:
-    specs = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/probes.md", "docs/augmentation.md"])
+def test_specs_in_the_documentation_are_valid(page: str) -> None:
+    specs = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     assert specs
     for text in specs:
-        assert load_text(text).trials
+        assert load_text(text if "model:" in text else f"model: cnn\n{text}").trials
 
 
 def test_readme_names_only_commands_that_exist() -> None:

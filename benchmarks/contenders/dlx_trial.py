@@ -112,7 +112,7 @@ def main() -> None:
     if asked["synthetic"]:
         from benchmarks import data
 
-        data.replace_mnist()
+        data.replace_images()
     if asked.get("one_call"):
         loop.CHUNK_SECONDS = 1e9
     stop, results = Stop(), Path(asked["results"])

@@ -21,13 +21,19 @@ class Setup:
     tell: Callable[[str], None]
 
     def trial(self, name: str, *, network: str, batch_size: int, epochs: int, probes: str, **more: Any) -> Contender:
-        """A trial of dlx, ``epochs`` a round; ``images``: train on as many; ``checkpoint``, ``seeds`` as in a spec."""
+        """A trial of dlx, ``epochs`` a round.
+
+        ``images``: train on as many; ``dataset``: another one than MNIST; ``checkpoint``,
+        ``seeds`` and ``augmentation`` as in a spec.
+        """
+        images = more.pop("images", None)
         spec = "\n".join([
-            f"dataset: {data.yaml(more.pop('images', None))}",
+            f"dataset: {more.pop('dataset', None) or data.yaml(images)}",
             f"model: {MODELS.get(network) or _mlp(network)}",
             "training:",
             f"  optimizer: {OPTIMIZERS.get(network, '{name: sgd, learning_rate: 0.1}')}",
             f"  batch_size: {batch_size}",
+            f"  augmentation: {more.pop('augmentation', '[]')}",
             "  epochs: 100000",
             *([f"  checkpoint: {more.pop('checkpoint')}"] if "checkpoint" in more else []),
             f"probes: {probes}",
@@ -52,7 +58,11 @@ STEPS = "{gradients: {sources: [train]}, activations: null}"
 EVERYTHING = "{gradients: {sources: [probe, train]}, activations: {}}"
 """Probes: none; the norms of every step's gradient; these and, each epoch, those and the activations of a sample."""
 
-MODELS = {"lenet5": "{name: lenet5, variant: modern}"}
+_BLOCKS = (
+    "{name: cnn, blocks: [{filters: 32, pool: max}, {filters: 64, pool: max}, {filters: 128, pool: max}], dense: [], "
+    "normalization: batch}"
+)
+MODELS = {"lenet5": "{name: lenet5, variant: modern}", "cnn": "cnn", "cnn 32-64-128": _BLOCKS}
 OPTIMIZERS = {"lenet5": "{name: adam, learning_rate: 0.001}"}
 
 
