@@ -25,13 +25,15 @@ class Finding:
     ``numbers`` are the evidence by name; of several seeds their medians are told. ``layers``
     are the Keras names that it is about, from the input. ``case`` tells apart what one rule
     says in several ways. ``suggestions`` are changes as ``--set`` takes them
-    (``model.activation=relu``), the likeliest first.
+    (``model.activation=relu``), the likeliest first. ``stage`` is set where the start of a later
+    stage is meant, and not that of training.
     """
 
     numbers: Mapping[str, float]
     layers: tuple[str, ...] = ()
     case: str = ""
     suggestions: tuple[str, ...] = ()
+    stage: str | None = None
 
 
 class NotJudged(Exception):

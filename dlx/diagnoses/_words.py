@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dlx.language import _
+
 
 def number(value: float) -> str:
     """Two or three digits, without an exponent where people would not write one: 0.0030, 12.5, 3.2e-07."""
@@ -25,6 +27,11 @@ def percent(fraction: float) -> str:
 def points(fraction: float) -> str:
     """A difference of shares in points, as 4.2."""
     return f"{100 * fraction:.1f}"
+
+
+def at_start(stage: str | None) -> str:
+    """When: before training, or at the start of a later stage."""
+    return _("Before training") if stage is None else _("At the start of {stage}").format(stage=stage)
 
 
 def listed(names: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 from dlx.diagnoses import DiagnosisSpec, Finding
 from dlx.diagnoses._remedies import changes, field, initializer, normalization, rate
 from dlx.diagnoses._speed import ratios, speed
-from dlx.diagnoses._words import number, times
+from dlx.diagnoses._words import at_start, number, times
 from dlx.language import _
 from dlx.records.history import Course, History
 
@@ -62,7 +62,11 @@ class Spec(DiagnosisSpec):
             "per_layer": start ** (1 / (len(layers) - 1)),
         }
         return Finding(
-            numbers, layers, f"start {parameter}", changes(initializer(setting), normalization(setting), clipped)
+            numbers,
+            layers,
+            f"start {parameter}",
+            changes(initializer(setting), normalization(setting), clipped),
+            history.later_stage,
         )
 
     def _jump(self, course: Course) -> dict[str, float] | None:
@@ -92,9 +96,10 @@ class Spec(DiagnosisSpec):
                 before=number(numbers["before"]),
             )
         return _(
-            "Before training, the gradient of {first_layer} is {ratio} times that of {last_layer} (norm for the "
+            "{when}, the gradient of {first_layer} is {ratio} times that of {last_layer} (norm for the "
             "{parameter} {first} against {last}), a factor of {per_layer} from each layer to the one before."
         ).format(
+            when=at_start(finding.stage),
             first_layer=finding.layers[0],
             last_layer=finding.layers[-1],
             ratio=times(numbers["ratio"]),

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dlx.diagnoses import DiagnosisSpec, Finding
+from dlx.diagnoses import DiagnosisSpec, Finding, NotJudged
 from dlx.diagnoses._learning import LEAST_EPOCHS, losses
 from dlx.diagnoses._remedies import RECTIFIERS, activation, changes, initializer, normalization
 from dlx.diagnoses._words import number
@@ -41,9 +41,11 @@ class Spec(DiagnosisSpec):
         loss = losses(history)
         skill = history.skill("train")[-len(loss) :]
         wanted = max(LEAST_EPOCHS, round(self.share * len(loss)))
-        unlearned = [value is None or value < self.skill for value in skill] or [True] * len(loss)
+        if not any(value is not None for value in skill):
+            raise NotJudged("no score of the training set")
+        unlearned = [value is None or value < self.skill for value in skill]
         begin, end = _longest(loss, unlearned, self.band)
-        if end - begin < wanted or not skill:
+        if end - begin < wanted:
             return None
         level = sum(loss[begin:end]) / (end - begin)
         left = end < len(loss) and min(loss[end:]) < 0.9 * level

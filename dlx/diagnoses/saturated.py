@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlx.diagnoses import DiagnosisSpec, Finding, NotJudged
 from dlx.diagnoses._remedies import activation, changes, initializer, normalization
-from dlx.diagnoses._words import listed, percent
+from dlx.diagnoses._words import at_start, listed, percent
 from dlx.fields import Fraction
 from dlx.language import _
 from dlx.records.history import History
@@ -55,17 +55,18 @@ class Spec(DiagnosisSpec):
                 initial = (initializer(setting), activation(setting))
                 learned = (activation(setting), normalization(setting))
                 share = max(shares[name] for name in layers)
-                return Finding({"share": share}, layers, case, changes(*(initial if case == "start" else learned)))
+                suggestions = changes(*(initial if case == "start" else learned))
+                return Finding({"share": share}, layers, case, suggestions, history.later_stage)
         return None
 
     def say(self, finding: Finding) -> str:
         if finding.case == "start":
-            sentence = _(
-                "Before training, {share} of the outputs of {layers} already are at the limits of their range."
-            )
+            sentence = _("{when}, {share} of the outputs of {layers} already are at the limits of their range.")
         else:
             sentence = _("At the end, {share} of the outputs of {layers} are at the limits of their range.")
-        return sentence.format(share=percent(finding.numbers["share"]), layers=listed(finding.layers))
+        return sentence.format(
+            when=at_start(finding.stage), share=percent(finding.numbers["share"]), layers=listed(finding.layers)
+        )
 
     def span(self, low: float, high: float) -> str:
         return _("{low} to {high}").format(low=percent(low), high=percent(high))

@@ -9,7 +9,7 @@ from pydantic import Field
 from dlx.diagnoses import DiagnosisSpec, Finding
 from dlx.diagnoses._learning import fit, late_fall, losses
 from dlx.diagnoses._remedies import changes, larger, scaled
-from dlx.diagnoses._words import percent, points
+from dlx.diagnoses._words import number, percent, points
 from dlx.fields import Fraction
 from dlx.language import _
 from dlx.records.history import History
@@ -59,19 +59,27 @@ class Spec(DiagnosisSpec):
         fall = late_fall(loss)
         chance = 0.0 if history.classes is None else 1 / history.classes
         numbers = {"train": chance + train * (1 - chance), "val": chance + val * (1 - chance), "fall": fall}
-        setting = history.setting
+        setting, score = history.setting, "r2" if history.classes is None else "accuracy"
         if fall >= self.falling:
-            return Finding(numbers, case="short", suggestions=changes(scaled(setting, "training.epochs", 3)))
-        return Finding(numbers, case="small", suggestions=larger(setting))
+            return Finding(numbers, case=f"short {score}", suggestions=changes(scaled(setting, "training.epochs", 3)))
+        return Finding(numbers, case=f"small {score}", suggestions=larger(setting))
 
     def say(self, finding: Finding) -> str:
         numbers = finding.numbers
-        given = {
-            "train": points(numbers["train"]),
-            "val": points(numbers["val"]),
-            "fall": percent(numbers["fall"]),
-        }
-        if finding.case == "short":
+        short = finding.case.startswith("short")
+        given = {"train": points(numbers["train"]), "val": points(numbers["val"]), "fall": percent(numbers["fall"])}
+        if finding.case.endswith("r2"):
+            given |= {"train": number(numbers["train"]), "val": number(numbers["val"])}
+            if short:
+                return _(
+                    "R² is only {train} on the training set at the end ({val} on the validation set), but the last "
+                    "fifth of the epochs made {fall} of the fall of the loss: the training was too short."
+                ).format(**given)
+            return _(
+                "R² is only {train} on the training set at the end ({val} on the validation set), and the loss hardly "
+                "falls any more: the net is too small for the data."
+            ).format(**given)
+        if short:
             return _(
                 "Only {train} % of the training set are right at the end ({val} % of the validation set), but the last "
                 "fifth of the epochs made {fall} of the fall of the loss: the training was too short."

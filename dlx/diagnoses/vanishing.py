@@ -10,7 +10,7 @@ from pydantic import Field
 from dlx.diagnoses import DiagnosisSpec, Finding
 from dlx.diagnoses._remedies import RECTIFIERS, activation, changes, initializer, normalization
 from dlx.diagnoses._speed import ratios, speed
-from dlx.diagnoses._words import number, times
+from dlx.diagnoses._words import at_start, number, times
 from dlx.fields import Fraction
 from dlx.language import _
 from dlx.records.history import History, median
@@ -64,7 +64,7 @@ class Spec(DiagnosisSpec):
             numbers["during"] = during
         setting = history.setting
         suggestions = changes(activation(setting, unless=RECTIFIERS), initializer(setting), normalization(setting))
-        return Finding(numbers, layers, f"{case} {parameter}", suggestions)
+        return Finding(numbers, layers, f"{case} {parameter}", suggestions, history.later_stage)
 
     def say(self, finding: Finding) -> str:
         case, _space, parameter = finding.case.partition(" ")
@@ -81,10 +81,14 @@ class Spec(DiagnosisSpec):
                 "{first_layer} gets no gradient at all while {last_layer} does (gradient norm of the {parameter} 0 "
                 "against {last})."
             ).format(**given)
-        given |= {"slower": times(numbers["slower"]), "per_layer": times(numbers["per_layer"])}
+        given |= {
+            "when": at_start(finding.stage),
+            "slower": times(numbers["slower"]),
+            "per_layer": times(numbers["per_layer"]),
+        }
         if case == "start":
             sentence = _(
-                "Before training, {first_layer} learns {slower} times slower than {last_layer} (gradient norm of the "
+                "{when}, {first_layer} learns {slower} times slower than {last_layer} (gradient norm of the "
                 "{parameter} {first} against {last}), a factor of {per_layer} from each layer to the one before."
             )
         else:

@@ -79,6 +79,12 @@ class History:
         return rows.column("stage")[-1] if rows is not None and len(rows) else None
 
     @cached_property
+    def later_stage(self) -> str | None:
+        """The last stage's name, where others came before it: its first record point is not before training."""
+        rows = self.tables.get(METRICS.name)
+        return self.stage if rows is not None and len(rows) and rows.column("stage")[0] != self.stage else None
+
+    @cached_property
     def epochs(self) -> list[int]:
         """The epochs that ``metrics.csv`` has, 0 first."""
         rows = self.tables.get(METRICS.name)

@@ -86,6 +86,12 @@ class Node:
             node = inner
         return node.place
 
+    def without_item(self, key: str) -> Node:
+        """This mapping with one key less."""
+        assert isinstance(self.content, Mapping)
+        content = {name: node for name, node in self.content.items() if name != key}
+        return Node(content, self.place, {name: place for name, place in self.keys.items() if name != key})
+
     def with_item(self, key: str, node: Node) -> Node:
         """This mapping with one key set."""
         assert isinstance(self.content, Mapping)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -124,6 +125,7 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     groups: list[Group] = []
     with findings.collect():
         groups = axes.groups_of(root.child("sweep"))
+    elsewhere = _trained_elsewhere(groups, sets, request)
     with findings.collect():
         groups = _with_request(groups, sets, request, notes, findings)
     seeds = Seeds(range(1))
@@ -137,6 +139,9 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     claims: tuple[Claim, ...] = ()
     with findings.collect():
         claims = claims_of(root.child("expect"))
+    if claims and elsewhere is not None:
+        notes.append(f"expect: is about the spec as it stands, and {elsewhere} changes what is trained: it is left out")
+        claims, root = (), root.without_item("expect")
     searched: list[Axis] = []
     with findings.collect():
         searched = axes.searched(root.child("search"))
@@ -150,6 +155,21 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
         source = written(root, name, in_order(sets), groups, seeds)
     claims = _claims(claims, trials, request, notes)
     return Experiment(name, description, source, path, trials, tuple(varied), tuple(notes), claims)
+
+
+def _trained_elsewhere(groups: Sequence[Group], sets: Sequence[Assignment], request: _Request) -> str | None:
+    """What of the command line makes other trials than the spec has, which its claims are not about.
+
+    More seeds do not, nor other values of what the spec varies; claims that are given there, too, are about these.
+    """
+    if any(one.path[0] == "expect" for one in sets):
+        return None
+    varied = {dotted(axis.path) for group in groups for axis in group.axes}
+    changed = [dotted(one.path) for one in sets if one.path[0] in axes.SWEPT]
+    for name in request.axes:
+        with suppress(SpecError):
+            changed.append(dotted(axes.axis_path(name, Place(name))))
+    return next((path for path in changed if path not in varied), None)
 
 
 def _claims(

@@ -271,7 +271,8 @@ def test_a_run_ends_with_its_claims(dlx, tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     (experiment,) = json.loads(done.stdout)["experiments"]
     assert [claim["verdict"] for claim in experiment["claims"]] == ["refuted", "confirmed"]
-    wild = ["--set", "training.optimizer.learning_rate=1e30", "--set", "training.epochs=2"]
+    claim = "expect=[{metric: test_accuracy@last, at_most: 0.01}]"
+    wild = ["--set", claim, "--set", "training.optimizer.learning_rate=1e30", "--set", "training.epochs=2"]
     done = dlx("run", "s.yaml", "--executor", "inline", *wild, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "undecided  test_accuracy@last is at most 0.01" in done.stdout

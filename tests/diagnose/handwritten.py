@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlx.records.status import Listing, State, Status, write_status
-from dlx.records.tables import ACTIVATIONS, GRADIENTS, LAYERS, METRICS, Table
+from dlx.records.tables import ACTIVATIONS, GRADIENTS, LAYERS, Table, metrics_table
 from dlx.spec import load_text, resolved
 
 Series = Sequence[float | None]
@@ -34,6 +34,7 @@ class Trial:
         trial = load_text(self.spec, [], seeds=f"[{self.seed}]").trials[0]
         place = folder / trial.id
         place.mkdir(parents=True)
+        table = metrics_table(trial.setting.dataset.info().task)
         (place / "trial.yaml").write_text(resolved(trial, folder.parent.name), encoding="utf-8")
         write_status(place / "status.json", Status(self.state, listing=Listing(trial.id, self.seed)))
         depth = trial.setting.network().rows()
@@ -46,7 +47,7 @@ class Trial:
             | {name: values[epoch] for name, values in self.metrics.items()}
             for epoch in range(epochs)
         ]
-        self._write(place, METRICS, rows)
+        self._write(place, table, rows)
         self._write(place, GRADIENTS, self._gradient_rows())
         self._write(place, ACTIVATIONS, self._activation_rows())
         return place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -109,13 +110,18 @@ def slow_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(place: Path, cases: dict[str, Case], *others: Path) -> Path:
     for name, one in cases.items():
         (place / f"{name}.yaml").write_text(one.spec, encoding="utf-8")
-    specs = [*(f"{name}.yaml" for name in cases), *map(str, others)]
+    dlx("run", *(f"{name}.yaml" for name in cases), *map(str, others), "--quiet", "--allow", "diverged", place=place)
+    return place / "results"
+
+
+def dlx(*arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, which gets the results; it must succeed."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    flags = ["--quiet", "--allow", "diverged", "--executor", "inline", "--threads", "1", "--results", "results"]
-    command = [sys.executable, "-m", "dlx", "run", *specs, *flags]
+    flags = ["--executor", "inline", "--threads", "1", "--results", "results"]
+    command = [sys.executable, "-m", "dlx", *arguments, *flags]
     done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    return place / "results"
+    return done
 
 
 def settings(results: Path, selector: str) -> list[SettingDiagnosis]:
@@ -162,6 +168,31 @@ def test_the_quickstart_shows_vanishing_gradients_and_nothing_else(results: Path
     """As the course it follows says of its nets: from three hidden layers on, the first learns far slower."""
     by_depth = {setting.pooled.setting["model.depth"]: raised(setting) for setting in settings(results, "quickstart")}
     assert by_depth == {1: set(), 2: set(), 3: {"vanishing"}, 4: {"vanishing"}}
+
+
+@pytest.mark.slow
+def test_the_sweep_over_depth_shows_what_glorot_and_bengio_saw(tmp_path: Path) -> None:
+    """Deep sigmoid nets stay on a plateau, in the deepest with the last hidden layer saturated (2010, section 3.1)."""
+    dlx("sweep", "depth", place=tmp_path)
+    by_depth = {
+        setting.pooled.setting["model.depth"]: raised(setting) for setting in settings(tmp_path / "results", "depth")
+    }
+    slow = {"vanishing", "plateau"}
+    assert by_depth == {1: set(), 2: set(), 3: {"vanishing"}, 4: slow, 5: {*slow, "saturated"}}
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_nets_of_nielsen_show_vanishing_gradients_and_nothing_else(tmp_path: Path) -> None:
+    """Chapter 5; the claims of the experiment hold, or are left open."""
+    run = dlx("run", str(ROOT / "experiments" / "vanishing-gradient.yaml"), "--json", place=tmp_path)
+    found = settings(tmp_path / "results", "vanishing-gradient")
+    by_depth = {setting.pooled.setting["model.depth"]: raised(setting) for setting in found}
+    assert by_depth == {1: set(), 2: set(), 3: {"vanishing"}, 4: {"vanishing"}}
+    (experiment,) = json.loads(run.stdout)["experiments"]
+    verdicts = [claim["verdict"] for claim in experiment["claims"]]
+    assert verdicts[:3] == ["confirmed"] * 3
+    assert "refuted" not in verdicts
 
 
 def test_the_numbers_of_a_verdict_are_rows_of_the_tables(results: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,26 @@ def test_what_the_command_line_leaves_no_trials_for_is_left_out_with_a_note() ->
     experiment = load_text(SWEEP + claims, axes={"depth": "3"})
     assert [claim.number for claim in experiment.claims] == [1]
     assert any("no trial has model.depth 2 (there are: 3): the claim is left out" in note for note in experiment.notes)
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ({"sets": ["training.epochs=1"]}, "training.epochs"),
+        ({"axes": {"width": "10,20"}}, "model.width"),
+        ({"sets": ["model.depth=1"]}, None),
+        ({"sets": ["probes.gradients=null"]}, None),
+        ({"axes": {"depth": "1..3"}}, None),
+        ({"seeds": "7"}, None),
+        ({"sets": ["training.epochs=1", "expect=[{metric: x, at_least: 1}]"]}, None),
+    ],
+)
+def test_claims_are_about_the_spec_as_it_stands(how: dict[str, Any], what: str | None) -> None:
+    """What the command line makes something else of is not what was claimed; its spec on record claims nothing."""
+    experiment = load_text(SWEEP + "{metric: x, at_least: 1}", **how)
+    assert bool(experiment.claims) == (what is None)
+    assert any(f"{what} changes what is trained: it is left out" in note for note in experiment.notes) == bool(what)
+    assert ("expect" in parse(experiment.source, "kept").value) == (what is None)
 
 
 def test_claims_stay_in_the_spec_that_is_put_on_record() -> None:
