@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class History:
     state: str
     reason: str | None
     tables: Mapping[str, Rows]
+    numbers: Mapping[str, Mapping[str, list[float | None]]]
+    """The columns of each table that hold numbers, read once."""
 
     @cached_property
     def stage(self) -> str | None:
@@ -90,25 +93,19 @@ class History:
         rows = self.tables.get(METRICS.name)
         if rows is None:
             return []
-        stages = rows.column("stage")
-        return [epoch or 0 for epoch, stage in zip(rows.ints("epoch"), stages, strict=True) if stage == self.stage]
+        return [int(epoch or 0) for epoch in self._of_stage(METRICS.name, "epoch")]
 
     def metric(self, name: str) -> list[float | None]:
         """A column of ``metrics.csv``, in step with ``epochs``; empty where there is no such column."""
-        rows = self.tables.get(METRICS.name)
-        if rows is None or name not in rows.columns:
-            return []
-        return [
-            value for value, stage in zip(rows.floats(name), rows.column("stage"), strict=True) if stage == self.stage
-        ]
+        return self._of_stage(METRICS.name, name) if name in self.numbers.get(METRICS.name, ()) else []
 
     def gradient(self, quantity: str, parameter: str, source: str) -> Course | None:
         """A quantity of ``gradients.csv`` (``grad_norm``, ``weight_norm``, ``update_ratio``); None if not recorded."""
-        return self._course(GRADIENTS.name, quantity, {"parameter": parameter, "source": source})
+        return self._course(GRADIENTS.name, quantity, self._gradient_rows.get((parameter, source), ()))
 
     def activation(self, quantity: str) -> Course | None:
         """A quantity of ``activations.csv`` (``mean``, ``std``, ``saturated``, ``dead``); None if not recorded."""
-        return self._course(ACTIVATIONS.name, quantity, {})
+        return self._course(ACTIVATIONS.name, quantity, self._rows(ACTIVATIONS.name))
 
     @cached_property
     def numbered(self) -> tuple[str, ...]:
@@ -116,8 +113,8 @@ class History:
         rows = self.tables.get(LAYERS.name)
         if rows is None:
             return ()
-        first: dict[int, str] = {}  # a normalisation has the number of the layer before it
-        for number, name in zip(rows.ints("layer"), rows.texts("name"), strict=True):
+        first: dict[float, str] = {}  # a normalisation has the number of the layer before it
+        for number, name in zip(self.numbers[LAYERS.name]["layer"], rows.texts("name"), strict=True):
             if number is not None:
                 first.setdefault(number, name)
         return tuple(first[number] for number in sorted(first))
@@ -154,30 +151,46 @@ class History:
         chance = 1.0 / self.classes
         return [None if a is None else (a - chance) / (1.0 - chance) for a in self.metric(f"{part}_accuracy")]
 
-    def _course(self, table: str, quantity: str, where: Mapping[str, str]) -> Course | None:
+    def _rows(self, table: str) -> list[int]:
+        """The rows of the last stage."""
         rows = self.tables.get(table)
-        if rows is None or quantity not in rows.columns or not len(rows):
+        return [] if rows is None else [at for at, stage in enumerate(rows.column("stage")) if stage == self.stage]
+
+    def _of_stage(self, table: str, column: str) -> list[float | None]:
+        numbers = self.numbers[table][column]
+        return [numbers[row] for row in self._rows(table)]
+
+    @cached_property
+    def _gradient_rows(self) -> dict[tuple[str, str], list[int]]:
+        """The rows of the last stage by parameter and source."""
+        rows = self.tables.get(GRADIENTS.name)
+        found: dict[tuple[str, str], list[int]] = {}
+        if rows is not None:
+            parameters, sources = rows.column("parameter"), rows.column("source")
+            for row in self._rows(GRADIENTS.name):
+                found.setdefault((parameters[row], sources[row]), []).append(row)
+        return found
+
+    def _course(self, table: str, quantity: str, chosen: Sequence[int]) -> Course | None:
+        rows = self.tables.get(table)
+        if rows is None or not chosen:
             return None
-        stages = rows.column("stage")
-        keep = [stage == self.stage for stage in stages]
-        for column, wanted in where.items():
-            keep = [kept and cell == wanted for kept, cell in zip(keep, rows.column(column), strict=True)]
-        numbers, names = rows.ints("layer"), rows.texts("name")
-        epochs, steps, values = rows.ints("epoch"), rows.ints("step"), rows.floats(quantity)
+        numbers, names = self.numbers[table], rows.column("name")
+        layers, epochs, steps, values = (numbers[column] for column in ("layer", "epoch", "step", quantity))
         found: dict[str, dict[Point, float | None]] = {}
-        order: dict[str, int] = {}
-        for row, kept in enumerate(keep):
-            number = numbers[row]
-            if kept and number is not None:
-                order.setdefault(names[row], number)
-                found.setdefault(names[row], {})[epochs[row] or 0, steps[row] or 0] = values[row]
+        order: dict[str, float] = {}
+        for row in chosen:
+            layer = layers[row]
+            if layer is not None:
+                order.setdefault(names[row], layer)
+                found.setdefault(names[row], {})[int(epochs[row] or 0), int(steps[row] or 0)] = values[row]
         if not any(value is not None for cells in found.values() for value in cells.values()):
             return None
         points = tuple(sorted({point for cells in found.values() for point in cells}))
-        layers = {
+        by_layer = {
             name: tuple(found[name].get(point) for point in points) for name in sorted(found, key=order.__getitem__)
         }
-        return Course(points, layers)
+        return Course(points, by_layer)
 
 
 def read_history(directory: Path) -> tuple[History, list[str]]:
@@ -189,14 +202,18 @@ def read_history(directory: Path) -> tuple[History, list[str]]:
 
     place = TrialDirectory(directory)
     status = place.status()
-    tables, wrong = {}, []
+    tables: dict[str, Rows] = {}
+    numbers: dict[str, dict[str, list[float | None]]] = {}
+    wrong = []
     for table in (METRICS, GRADIENTS, ACTIVATIONS, LAYERS):
         if place.table(table).exists():
             try:
-                tables[table.name] = _complete(read_table(place.table(table)))
+                rows = read_table(place.table(table))
+                numbers[table.name] = _numbers(rows, table.name)
+                tables[table.name] = rows
             except ResultsError as error:
                 wrong.append(str(error))
-    return History(read_setting(place.spec), status.state, status.reason, tables), wrong
+    return History(read_setting(place.spec), status.state, status.reason, tables, numbers), wrong
 
 
 def read_setting(path: Path) -> dict[str, Any]:
@@ -210,25 +227,22 @@ def read_setting(path: Path) -> dict[str, Any]:
     return dict(read)
 
 
-def _complete(rows: Rows) -> Rows:
-    """The table, after each column that is read by name has been looked for and taken for a number where it is one."""
-    needed = {
-        METRICS.name: ("epoch", "step"),
-        GRADIENTS.name: ("epoch", "step", "layer", "grad_norm", "weight_norm", "update_ratio"),
-        ACTIVATIONS.name: ("epoch", "step", "layer", "saturated", "dead"),
-        LAYERS.name: ("layer",),
-    }[rows.path.stem]
-    for column in needed:
-        rows.floats(column)
-    for column in {"stage", "name", "parameter", "source", "type", "output_shape"} & {*_TEXTS[rows.path.stem]}:
+def _numbers(rows: Rows, table: str) -> dict[str, list[float | None]]:
+    """The columns of numbers. Raises :class:`~dlx.errors.ResultsError` where a column is missing, or no number."""
+    for column in _TEXTS[table]:
         rows.column(column)
-    if rows.path.stem == METRICS.name:
-        for column in rows.columns:
-            if column.partition("_")[0] in ("train", "val", "test", "learning"):
-                rows.floats(column)
-    return rows
+    measured = [column for column in rows.columns if _MEASURE.fullmatch(column)] if table == METRICS.name else ()
+    return {column: rows.floats(column) for column in (*_NUMBERS[table], *measured)}
 
 
+_MEASURE = re.compile(r"(train|val|test)_\w+")
+_POINT = ("epoch", "step")
+_NUMBERS = {
+    METRICS.name: _POINT,
+    GRADIENTS.name: (*_POINT, "layer", "grad_norm", "weight_norm", "update_ratio"),
+    ACTIVATIONS.name: (*_POINT, "layer", "mean", "std", "saturated", "dead"),
+    LAYERS.name: ("layer",),
+}
 _TEXTS = {
     METRICS.name: ("stage",),
     GRADIENTS.name: ("stage", "name", "parameter", "source"),
