@@ -24,8 +24,10 @@ from dlx.analysis.summaries import Summaries
 from dlx.analysis.trials import Trial
 from dlx.errors import DlxError, UsageError, nearest
 from dlx.language import _
+from dlx.records.status import STATES
 
-NOT_DONE = ("diverged", "failed", "interrupted", "running", "pending")
+NOT_DONE = tuple(sorted(set(STATES) - {"done"}, key=lambda state: (state in ("running", "pending"), state)))
+"""What else a trial may be, ended ones first: of each the row says how many there are."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def compare(
     if not trials:
         raise measured.damaged[0]
     differing = columns_of(trials)
+    by = [*by, *best_over] if by is not None else None
     grouped = pool(trials, by=by, engines=pool_engines)
     columns, rest = _columns(trials, by, differing)
     rows = [_row(pooled, columns, measured, rest) for pooled in grouped]

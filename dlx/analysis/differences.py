@@ -83,7 +83,7 @@ def difference_of(metric: Metric, one: Cell, other: Cell) -> Difference | None:
     values = [list(cell.values.values()) for cell in (one, other)]
     if not all(values) or not all(map(math.isfinite, [*values[0], *values[1]])) or one.never or other.never:
         return None
-    if isinstance(metric, Share):
+    if isinstance(metric, Share) and {*values[0], *values[1]} <= {0.0, 1.0}:
         return statistics.shares(*values)
     shared = [replicate for replicate in one.values if replicate in other.values]
     # Pairs are worth more than what is left out for them as long as most trials have one.

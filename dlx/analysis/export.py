@@ -11,12 +11,21 @@ from dlx.analysis.grid import csv_text
 from dlx.analysis.measurements import Cell
 from dlx.analysis.sentences import footnote, sentence
 from dlx.analysis.settings import ABSENT, shown
+from dlx.analysis.tabulate import Try, tries
 
 SCHEMA = "dlx.compare/1"
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The object that ``dlx compare --json`` prints; NaN and infinity, which JSON lacks, are text as in the tables."""
+def as_json(comparison: Comparison, *, changes: bool = False) -> dict[str, Any]:
+    """The object that ``dlx compare --json`` prints; NaN and infinity, which JSON lacks, are text as in the tables.
+
+    ``changes`` adds the diary.
+    """
+    found = _everything(comparison)
+    return {**found, "changes": [_try(comparison, one) for one in tries(comparison)]} if changes else found
+
+
+def _everything(comparison: Comparison) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "metrics": [{"metric": metric.text, "better": metric.better} for metric in comparison.metrics],
@@ -89,6 +98,21 @@ def _difference(comparison: Comparison, one: Against) -> dict[str, Any]:
         "detected": found.detected if found else None,
         "seeds_needed": one.seeds_needed,
         "sentence": sentence(comparison, one),
+    }
+
+
+def _try(comparison: Comparison, one: Try) -> dict[str, Any]:
+    return {
+        "started": one.started or None,
+        "label": one.row.label,
+        "changed": {name: {"from": _plain(old), "to": _plain(new)} for name, old, new in one.changed},
+        "metrics": {
+            metric.text: {
+                "mean": number_of(one.row.cells[number].mean),
+                "change": None if math.isnan(one.moved[number]) else number_of(one.moved[number]),
+            }
+            for number, metric in enumerate(comparison.metrics)
+        },
     }
 
 

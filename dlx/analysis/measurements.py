@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlx.analysis import statistics
-from dlx.analysis.metrics import NEVER, At, Measured, Metric, Share, parse
+from dlx.analysis.metrics import NEVER, Measured, Metric, Share, parse
 from dlx.analysis.series import columns_of
 from dlx.analysis.summaries import Summaries
 from dlx.analysis.trials import Tables, Trial
@@ -77,8 +78,12 @@ def _nobody_has(metric: Metric, measured: Sequence[Measured], trials: Sequence[T
 
 
 def _samples(trials: Iterable[Trial]) -> list[Trial]:
-    """A finished trial of each experiment."""
-    return list({trial.experiment: trial for trial in trials if trial.state in ("done", "diverged")}.values())
+    """A few finished trials of each experiment, from its first to its last."""
+    finished: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.state in ("done", "diverged"):
+            finished.setdefault(trial.experiment, []).append(trial)
+    return [some[at] for some in finished.values() for at in sorted({0, len(some) // 2, len(some) - 1})]
 
 
 def usual_metrics(trials: Sequence[Trial], among: Sequence[str] = USUAL) -> list[Metric]:
@@ -86,16 +91,19 @@ def usual_metrics(trials: Sequence[Trial], among: Sequence[str] = USUAL) -> list
 
     Of experiments that share none, one each.
     """
-    chosen: list[Metric] = []
+    has: dict[str, list[set[str]]] = {}
     for trial in _samples(trials):
         tables = Tables(trial.path)
-        try:
-            has = [name for name in among if not parse(name).measure(tables).missing]
-        except DlxError:
-            continue
-        if has and not any(isinstance(metric, At) and metric.series.column in has for metric in chosen):
-            chosen.append(parse(has[0]))
-    return chosen or [parse(among[0])]
+        with contextlib.suppress(DlxError):
+            own = {name for name in among if not parse(name).measure(tables).missing}
+            has.setdefault(trial.experiment, []).append(own)
+    chosen: list[str] = []
+    for samples in has.values():
+        # Tries of a search have no test part measured, all but the winner: what all have comes first.
+        best = set.intersection(*samples) or set.union(*samples)
+        if best and not best & set(chosen):
+            chosen.append(next(name for name in among if name in best))
+    return [parse(name) for name in chosen or among[:1]]
 
 
 @dataclass(frozen=True)

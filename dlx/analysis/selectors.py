@@ -56,11 +56,21 @@ def find(selectors: Sequence[str | Path] = (), results: Path | None = None, read
     reader, found = reader or Reader(), Found()
     seen: set[Path] = set()
     for selector in selectors or [results]:
-        for trial in _select(str(selector), results, reader, found):
+        try:
+            named = _select(str(selector), results, reader, found)
+        except ResultsError as error:
+            # What a shell makes of `results/*` has other people's files and folders in it.
+            if len(selectors) < 2 or not Path(selector).exists():
+                raise
+            found.damaged.append(error)
+            continue
+        for trial in named:
             place = trial.path.absolute()
             if place not in seen:
                 seen.add(place)
                 found.trials.append(trial)
+    if not found.trials and found.damaged:
+        raise found.damaged[0]
     return found
 
 

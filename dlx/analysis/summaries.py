@@ -24,7 +24,8 @@ from dlx.records import atomic
 
 FILE = ".summary.json"
 _SCHEMA = "dlx.summary/1"
-_SETTLED = ("done", "diverged", "failed")
+_SETTLED = ("done", "diverged", "failed", "pruned")
+_ABOUT = {"state", "seed", "repeat", "fold", "engine", "started", "reason", "swept"}
 _RECENT = 2 * 10**9
 """Nanoseconds within which a file may change again without its time doing so, on coarse clocks."""
 
@@ -123,11 +124,10 @@ class _Experiment:
     def save(self) -> None:
         if not self._grown:
             return
-        content = {
-            "schema": _SCHEMA,
-            "settings": [dict(setting) for setting in self._settings],
-            "trials": self._trials,
+        present = {
+            name: entry for name, entry in self._trials.items() if (self._path.parent / "trials" / name).exists()
         }
+        content = {"schema": _SCHEMA, "settings": [dict(setting) for setting in self._settings], "trials": present}
         text = json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
         with contextlib.suppress(DlxError):
             atomic.write_bytes(self._path, _checksum(text) + b"\n" + text + b"\n", durable=False)
@@ -143,7 +143,52 @@ def _load(path: Path) -> Mapping[str, Any]:
         content = json.loads(text)
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) and content.get("schema") == _SCHEMA else {}
+    return content if isinstance(content, dict) and content.get("schema") == _SCHEMA and _sound(content) else {}
+
+
+def _sound(content: Mapping[str, Any]) -> bool:
+    """Whether a summary has the form that is written here: one from elsewhere may say anything."""
+    settings, trials = content.get("settings"), content.get("trials")
+    if not isinstance(settings, list) or not all(isinstance(values, dict) for values in settings):
+        return False
+    return isinstance(trials, dict) and all(_is_entry(entry, len(settings)) for entry in trials.values())
+
+
+def _is_entry(entry: Any, settings: int) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() == {"of", "setting", "trial", "tables", "values"}
+        and isinstance(entry["setting"], int)
+        and 0 <= entry["setting"] < settings
+        and isinstance(entry["trial"], dict)
+        and _is_about(entry["trial"])
+        and isinstance(entry["tables"], dict)
+        and isinstance(entry["values"], dict)
+        and all(_is_value(value) for value in entry["values"].values())
+    )
+
+
+def _is_about(about: Mapping[str, Any]) -> bool:
+    return (
+        about.keys() == _ABOUT
+        and about["state"] in _SETTLED
+        and isinstance(about["seed"], int | str)
+        and all(isinstance(about[name], int | None) for name in ("repeat", "fold"))
+        and all(isinstance(about[name], str) for name in ("engine", "started"))
+        and isinstance(about["reason"], str | None)
+        and isinstance(about["swept"], list)
+        and all(isinstance(path, str) for path in about["swept"])
+    )
+
+
+def _is_value(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and (isinstance(value[0], int | float) or value[0] in ("nan", "inf", "-inf"))
+        and isinstance(value[1], str | None)
+        and isinstance(value[2], list)
+    )
 
 
 def _checksum(text: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dlx.analysis.comparison import Comparison, Row
@@ -104,27 +105,48 @@ def pivot_grid(comparison: Comparison, parameter: str) -> Grid:
     return Grid([*headings, *(f"{name} {value}" for value in values)], rows)
 
 
+@dataclass(frozen=True)
+class Try:
+    """A setting in the order of trying: when its first trial began, what was ``changed`` from the one before
+    (name, before, after) and by how much each metric's mean ``moved`` (nan where it cannot be told).
+    """
+
+    row: Row
+    started: str
+    changed: tuple[tuple[str, Any, Any], ...]
+    moved: tuple[float, ...]
+
+
+def tries(comparison: Comparison) -> list[Try]:
+    """Settings in the order in which they were begun."""
+    found: list[Try] = []
+    before: Row | None = None
+    for row in sorted(comparison.rows, key=started):
+        changed = [] if before is None else _changed(before, row, comparison.columns)
+        moved = [cell.mean - before.cells[number].mean if before else math.nan for number, cell in enumerate(row.cells)]
+        found.append(Try(row, started(row), tuple(changed), tuple(moved)))
+        before = row
+    return found
+
+
 def diary(comparison: Comparison) -> Grid:
-    """Settings in the order in which they were begun: what was changed from each to the next, and what it did."""
-    rows = sorted(comparison.rows, key=started)
+    """What was changed from each setting to the next, and what it did."""
+    best = [comparison.best(number) for number in range(len(comparison.metrics))]
     headings = ["started", "n", "changed"]
     for metric in comparison.metrics:
         headings += [heading(metric), _("change")]
-    best = [comparison.best(number) for number in range(len(comparison.metrics))]
-    grid: list[list[Text]] = []
-    before: Row | None = None
-    for row in rows:
-        cells = [Text(started(row).replace("T", " ").removesuffix("Z")[:16] or "–"), Text(_counted(row))]
-        cells.append(Text(_changed(before, row, comparison.columns)))
+    rows: list[list[Text]] = []
+    for one in tries(comparison):
+        cells = [Text(one.started.replace("T", " ").removesuffix("Z")[:16] or "–"), Text(_counted(one.row))]
+        moves = ", ".join(f"{name} {shown(old)} → {shown(new)}" for name, old, new in one.changed)
+        cells.append(Text((moves or _("nothing that the table shows")) if rows else one.row.label))
         for number, metric in enumerate(comparison.metrics):
-            cell = row.cells[number]
-            cells.append(_measured(cell, cell.mean == best[number] and len(rows) > 1, intervals=False)[0])
-            moved = cell.mean - before.cells[number].mean if before else math.nan
+            cell, moved = one.row.cells[number], one.moved[number]
+            cells.append(_measured(cell, cell.mean == best[number] and len(comparison.rows) > 1, intervals=False)[0])
             sign = "" if moved == 0 else "+" if moved > 0 else "−"
             cells.append(Text("" if math.isnan(moved) else f"{sign}{scale(metric).value(abs(moved))}"))
-        grid.append(cells)
-        before = row
-    return Grid(headings, grid)
+        rows.append(cells)
+    return Grid(headings, rows)
 
 
 def started(row: Row) -> str:
@@ -132,19 +154,9 @@ def started(row: Row) -> str:
     return min((trial.started for trial in row.trials if trial.started), default="")
 
 
-def _changed(before: Row | None, row: Row, columns: Mapping[str, str]) -> str:
-    """``depth 2 → 3, dropout 0 → 0.1``; of the first row all that later rows change."""
-    if before is None:
-        return ", ".join(f"{name} {shown(row.value(path))}" for path, name in columns.items()) or _("the only setting")
-    moved = [
-        f"{name} {shown(before.value(path))} → {shown(row.value(path))}"
-        for path, name in columns.items()
-        if _differ(before.value(path), row.value(path))
-    ]
+def _changed(before: Row, row: Row, columns: Mapping[str, str]) -> list[tuple[str, Any, Any]]:
+    pairs = [(name, before.value(path), row.value(path)) for path, name in columns.items()]
+    moved = [(name, old, new) for name, old, new in pairs if (old is ABSENT) != (new is ABSENT) or old != new]
     if not moved and before.pooled.engine != row.pooled.engine:
-        moved = [f"engine {before.pooled.engine} → {row.pooled.engine}"]
-    return ", ".join(moved) or _("nothing that the table shows")
-
-
-def _differ(one: Any, other: Any) -> bool:
-    return (one is ABSENT) != (other is ABSENT) or one != other
+        return [("engine", before.pooled.engine, row.pooled.engine)]
+    return moved

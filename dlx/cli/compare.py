@@ -177,7 +177,7 @@ def _written(
     from dlx.cli.claims import lines as claim_lines
 
     if form == "json":
-        content = export.as_json(compared)
+        content = export.as_json(compared, changes=changes)
         if judged is not None:
             content["claims"] = [
                 {"experiment": name, **claim} for name, claims in judged.items() for claim in as_json(claims)

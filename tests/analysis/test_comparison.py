@@ -15,7 +15,7 @@ from made import depth, make
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from dlx.analysis.comparison import Comparison, compare
+from dlx.analysis.comparison import NOT_DONE, Comparison, compare
 from dlx.analysis.export import as_csv, as_json
 from dlx.analysis.metrics import parse
 from dlx.analysis.selectors import find
@@ -23,6 +23,7 @@ from dlx.analysis.sentences import sentences
 from dlx.analysis.summaries import Summaries
 from dlx.analysis.tabulate import diary, pivot_grid, settings_grid, trials_grid
 from dlx.errors import UsageError
+from dlx.records.status import STATES
 
 SPEC = """
 model: {name: mlp, width: 4}
@@ -258,6 +259,9 @@ def test_the_diary_tells_what_was_changed_and_what_it_did(tmp_path: Path) -> Non
             content["attempts"][0]["started"] = f"2026-01-0{3 - number}T10:00:00Z"
             status.write_text(json.dumps(content))
     rows = [[cell.text for cell in row] for row in diary(compared(tmp_path, "val_accuracy")).rows]
+    told = as_json(compared(tmp_path, "val_accuracy"), changes=True)["changes"]
+    assert told[1]["changed"] == {"momentum": {"from": 0.9, "to": 0.0}}
+    assert told[1]["metrics"]["val_accuracy@last"]["change"] == pytest.approx(-0.1)
     assert rows == [
         ["2026-01-01 10:00", "2", "learning_rate 0.1, momentum 0.9", "70.00 ± 0.00", ""],
         ["2026-01-02 10:00", "2", "momentum 0.9 → 0", "60.00 ± 0.00", "−10.00"],
@@ -340,3 +344,30 @@ def test_values_that_are_not_finite_are_shown_and_not_compared(tmp_path: Path) -
     assert [row[-2].text for row in settings_grid(comparison).rows][1] == "nan"
     assert "not finite" in sentences(comparison, 0)[0]
     json.dumps(as_json(comparison), allow_nan=False)
+
+
+def test_trials_are_counted_whatever_their_state(tmp_path: Path) -> None:
+    spec = "model: {name: mlp, width: 4}\nseeds: 7"
+    states = ["done", "diverged", "failed", "interrupted", "pending", "pruned", "done"]
+    make(tmp_path, spec, noisy_by_seed, epochs=1, state=lambda trial: states[trial.seed.init])  # type: ignore[arg-type, return-value]
+    row = compared(tmp_path, "val_accuracy").rows[0]
+    assert (row.done, len(row.trials)) == (2, 7)
+    assert row.not_done == {state: 1 for state in states if state != "done"}
+    assert set(NOT_DONE) == set(STATES) - {"done"}
+
+
+def test_tries_without_a_test_part_are_compared_by_validation(tmp_path: Path) -> None:
+    def numbers(trial: Any, epoch: int) -> dict[str, float | None]:
+        return {"val_accuracy": 0.5, "test_accuracy": 0.4 if trial.seed.init == 2 else None}
+
+    make(tmp_path, "model: {name: mlp, width: 4}\nseeds: 3", numbers, epochs=1)
+    assert [metric.text for metric in compared(tmp_path).metrics] == ["val_accuracy@last"]
+    some = compared(tmp_path, "test_accuracy")
+    assert "test_accuracy@last: none in 2 of 3 finished trials (depth)" in some.warnings[0]
+
+
+def test_by_and_best_over_together(results: Path) -> None:
+    comparison = compared(results, "test_accuracy", by=["depth"], best_over=["learning_rate"])
+    assert [row.value("model.depth") for row in comparison.rows] == [1, 2, 3]
+    apart = compared(results, "test_accuracy", best_over=["learning_rate"])
+    assert [row.cells[0].mean for row in comparison.rows] == [row.cells[0].mean for row in apart.rows]

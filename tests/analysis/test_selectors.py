@@ -111,3 +111,16 @@ def test_damaged_trials_are_named_and_left_out(results: Path, tmp_path: Path) ->
     assert [str(spoiled) in error.message for error in found.damaged] == [True]
     (spoiled / "trial.yaml").unlink()
     assert len(find([], copy).damaged) == 1
+
+
+def test_other_files_that_a_shell_put_among_the_selectors(results: Path, tmp_path: Path) -> None:
+    notes, empty = tmp_path / "notes.csv", tmp_path / "empty"
+    notes.write_text("a;b")
+    empty.mkdir()
+    found = find([notes, results / "depth", empty])
+    assert len(found.trials) == 9
+    assert [str(error).partition(" ")[0] for error in found.damaged] == [str(notes), str(empty)]
+    with pytest.raises(ResultsError, match="no experiment"):
+        find([results / "depth", "dpth"], results)
+    with pytest.raises(ResultsError, match="is no results directory"):
+        find([notes, empty])

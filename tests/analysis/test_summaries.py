@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,3 +114,36 @@ def test_a_directory_that_cannot_be_written_to_goes_without(copy: Path, monkeypa
     monkeypatch.setattr(module.atomic, "write_bytes", full)
     assert numbers(copy) == directly(copy)
     assert not (copy / "depth" / FILE).exists()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content.update(settings=[]),
+        lambda content: content.update(settings=[1] * 9),
+        lambda content: content.update(trials=[]),
+        lambda content: next(iter(content["trials"].values())).pop("values"),
+        lambda content: next(iter(content["trials"].values()))["trial"].update(state="running"),
+        lambda content: next(iter(content["trials"].values()))["trial"].update(more=1),
+        lambda content: next(iter(content["trials"].values()))["trial"].update(seed=[0]),
+        lambda content: next(iter(content["trials"].values()))["values"].update({"test_accuracy@last": "0.5"}),
+        lambda content: next(iter(content["trials"].values()))["values"].update({"test_accuracy@last": [[], None, []]}),
+    ],
+)
+def test_a_summary_of_another_form_is_not_believed(copy: Path, spoil: Callable[[Any], object]) -> None:
+    expected = numbers(copy)
+    path = copy / "depth" / FILE
+    content = json.loads(path.read_bytes().partition(b"\n")[2])
+    spoil(content)
+    text = json.dumps(content).encode()
+    path.write_bytes(module._checksum(text) + b"\n" + text + b"\n")
+    assert numbers(copy) == expected
+
+
+def test_trials_that_are_gone_are_forgotten(copy: Path) -> None:
+    numbers(copy)
+    first, second = (trial.path for trial in find([copy]).trials[:2])
+    shutil.rmtree(first)
+    os.utime(second / "metrics.csv", ns=(10**18, 10**18))
+    numbers(copy)
+    assert set(module._load(copy / "depth" / FILE)["trials"]) == {trial.id for trial in find([copy]).trials}
