@@ -129,12 +129,15 @@ def read_table(version: tuple[str, int, int], field: str, writing: Writing, text
             )
     except pd.errors.ParserError as error:
         raise wrong(_told(str(error))) from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise wrong(_where_not_text(path, writing)) from None
     except (OSError, ValueError, OverflowError) as error:
         raise wrong(f"cannot be read: {error}") from None
     if not len(frame):
         raise wrong("has a header and no rows")
+    for name in names:
+        if name not in texts and frame[name].dtype != bool and not pd.api.types.is_numeric_dtype(frame[name]):
+            frame[name] = _numbers(frame[name])
     table = Table(path, field, writing, separator, frame)
     if frame[names[-1]].isna().any():
         _same_length(table)
@@ -163,7 +166,7 @@ def _head(path: str, writing: Writing, wrong: Any) -> tuple[str, tuple[str, ...]
             rows = (cells for cells in _reader(stream, separator) if any(cell.strip() for cell in cells))
             first: list[str] = next(rows, [])
             data = first if writing.columns else next(rows, first)
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise wrong(_where_not_text(path, writing)) from None
     except (csv.Error, OSError) as error:
         raise wrong(f"cannot be read: {error}") from None
@@ -208,8 +211,9 @@ def _told(message: str) -> str:
 
 def _where_not_text(path: str, writing: Writing) -> str:
     """The line of the first bytes that are no text in this encoding."""
+    lines = not writing.encoding.lower().startswith(("utf-16", "utf-32", "utf-7"))  # else a line is no unit of its own
     with Path(path).open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(stream if lines else (), start=1):
             try:
                 line.decode(_encoding(writing))
             except UnicodeDecodeError as error:
@@ -227,6 +231,15 @@ def _same_length(table: Table) -> None:
     for line, cells in table.records():
         if len(cells) != wanted:
             raise table.wrong(f"line {line} has {len(cells)} cells, and the header {wanted}")
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """What pandas leaves as text or as objects though all of it are numbers, such as whole ones beyond 64 bits."""
+    import pandas as pd
+
+    present = values.dropna()
+    found = pd.to_numeric(present.astype(str), errors="coerce")
+    return values if not len(present) or found.isna().any() else found.astype(float).reindex(values.index)
 
 
 def _is_number(text: str) -> bool:

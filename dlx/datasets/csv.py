@@ -300,6 +300,8 @@ def _layout(spec: Spec, version: Any) -> Layout:
     for name, names in (("ignore", spec.ignore), ("categorical", spec.categorical), ("features", spec.features or ())):
         for column in names:
             table.column(column, name)
+    if spec.target is not None and (both := {*learned} & {*spec.categorical}):
+        raise FieldError(f"{sorted(both)[0]!r} is a target, a number: no category", ("categorical",))
     used = [name for name in spec.features or table.columns if name not in (*learned, *spec.ignore)]
     if spec.features and (both := set(spec.features) & {*learned, *spec.ignore}):
         raise FieldError(

@@ -269,6 +269,8 @@ ROWS = "a,b,y\n1,2,u\n3,4,v\n5,6,u\n7,8,v\n"
         (ROWS, {"label": None}, "label", "which column is to be learned.*of a, b, y"),
         (ROWS, {"ignore": ["c"]}, "ignore", "there is no column 'c'"),
         (ROWS, {"features": ["a", "y"]}, "features", "'y' cannot be an input"),
+        (ROWS, {"label": None, "target": "a", "categorical": ["a"]}, "categorical", "'a' is a target, a number"),
+        ("a,b,y\n99999999999999999999999,2,u\n1,x,v\n", {}, "path", r"row 2 \(line 3\), column 'b': 'x' is not"),
         (ROWS, {"ignore": ["a", "b"]}, "label", "no column is left"),
         ("a,b,y\n1,2,u\n3,4,v,5\n", {}, "path", "line 3 has 4 cells, and the lines before it 3"),
         ("a,b,y\n1,2,u,9\n3,4,v,9\n", {}, "path", "its rows have 4 cells, and the header 3 names"),
