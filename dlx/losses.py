@@ -15,7 +15,7 @@ from typing import Any, Literal
 from dlx.errors import UsageError, nearest
 
 Tensor = Any
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "reconstruction"]
 LossName = Literal[
     "cross_entropy",
     "sigmoid_cross_entropy",
@@ -183,7 +183,7 @@ _LOSSES = {
         Loss(
             "sigmoid_cross_entropy",
             "cross-entropy of each output with its 0/1 target, summed over outputs",
-            ("classification",),
+            ("classification", "reconstruction"),
             ("sigmoid",),
             "sigmoid",
             _sigmoid_cross_entropy,
@@ -191,7 +191,7 @@ _LOSSES = {
         Loss(
             "quadratic",
             "½‖a − y‖² summed over outputs",
-            ("classification", "regression"),
+            ("classification", "regression", "reconstruction"),
             None,
             "sigmoid",
             _quadratic,
@@ -207,7 +207,7 @@ _LOSSES = {
         Loss(
             "mean_squared_error",
             "(a − y)² averaged over outputs",
-            ("classification", "regression"),
+            ("classification", "regression", "reconstruction"),
             None,
             "linear",
             _mean_squared_error,
@@ -215,7 +215,7 @@ _LOSSES = {
         Loss(
             "mean_absolute_error",
             "|a − y| averaged over outputs",
-            ("regression",),
+            ("regression", "reconstruction"),
             None,
             "linear",
             _mean_absolute_error,
@@ -223,7 +223,7 @@ _LOSSES = {
         Loss(
             "huber",
             "½(a − y)² where |a − y| ≤ 1, else |a − y| − ½, averaged over outputs",
-            ("regression",),
+            ("regression", "reconstruction"),
             None,
             "linear",
             _huber,
@@ -231,7 +231,7 @@ _LOSSES = {
         Loss(
             "log_cosh",
             "ln cosh(a − y) averaged over outputs: square for small errors, absolute for large ones",
-            ("regression",),
+            ("regression", "reconstruction"),
             None,
             "linear",
             _log_cosh,

@@ -31,6 +31,8 @@ class Metrics:
     target_scaling: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     looked_at: tuple[str, ...] = ()
     gap: str | None = None
+    pooled: bool = False
+    """R² of all outputs together, as of a reconstruction, some of whose inputs never vary."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,8 +104,12 @@ class Metrics:
 
         absolute = np.asarray(sums["absolute"], dtype=np.float64)
         squared = np.asarray(sums["squared"], dtype=np.float64)
+        if variation is not None and self.pooled:
+            variation, squared_for_r2 = np.sum(variation), squared.sum()
+        else:
+            squared_for_r2 = squared
         with np.errstate(divide="ignore", invalid="ignore"):
-            r2 = np.nan if variation is None else float(np.mean(1.0 - squared / variation))
+            r2 = np.nan if variation is None else float(np.mean(1.0 - squared_for_r2 / variation))
         return {
             "loss": float(sums["loss"]) / count,
             "mae": float(absolute.mean()) / count,

@@ -39,6 +39,8 @@ def prepare(
     """
     setting = trial.setting
     planned = planned or setting.pipeline[-1]
+    if planned.spec.supervised and not setting.model.reconstructs:
+        splits = splits.with_labels()
     batch_size = len(splits.train) if planned.batch_size == "full" else planned.batch_size
     program = worker.engine.program(
         signature(trial, planned),
@@ -71,7 +73,7 @@ def plan(trial: Trial, planned: PlannedStage, stage: Stage, splits: Splits) -> P
         tuple(trial.setting.probes.values()),
         _layer_parameters(stage),
         stage.metrics,
-        {part: _variation(source) for part, source in _parts(splits).items()},
+        _variations(trial, planned, splits),
         planned.early_stopping,
         last=planned == trial.setting.pipeline[-1],
     )
@@ -81,7 +83,8 @@ def tables_of(trial: Trial, splits: Splits) -> dict[str, Table]:
     """The trial's tables by name, each with the columns that some stage of it needs."""
     setting = trial.setting
     more = [column for planned in setting.pipeline for column in planned.spec.columns(setting)]
-    tables = [metrics_table(splits.info.task, splits.info.outputs).with_columns(*more), LAYERS, TIMING]
+    learned = setting.learned
+    tables = [metrics_table(learned.task, learned.outputs).with_columns(*more), LAYERS, TIMING]
     tables += [MOVES] if len(setting.pipeline) > 1 else []
     for probe in setting.probes.values():
         tables += [Table(name, tuple(columns)) for name, columns in probe.tables(setting).items()]
@@ -128,7 +131,8 @@ def moves(plan: Plan, epochs: int, program: Program, start: Mapping[str, np.ndar
 def numbered(network: Network) -> tuple[tuple[int, str], ...]:
     """(number, name) of the layers with a kernel."""
     numbers = network.layer_numbers()
-    return tuple((numbers[node.layer.name], node.layer.name) for node in network.kernel_layers() if node.layer)
+    names = [node.layer.name for node in network.kernel_layers() if node.layer]
+    return tuple((numbers[name], name) for name in names if name in numbers)
 
 
 def _initial_values(trial: Trial, stage: Stage, splits: Splits) -> Arrays:
@@ -169,16 +173,15 @@ def _layer_parameters(stage: Stage) -> tuple[LayerParameters, ...]:
     return tuple(layers)
 
 
+def _variations(trial: Trial, planned: PlannedStage, splits: Splits) -> dict[str, np.ndarray | None]:
+    """For R²: the variation of each part's targets, which an autoencoder's inputs are."""
+    from dlx.sources import variation, variation_of_inputs
+
+    if not planned.spec.supervised:
+        return {}
+    of = variation_of_inputs if trial.setting.model.reconstructs else variation
+    return {part: of(source, splits.scaling) for part, source in _parts(splits).items()}
+
+
 def _parts(splits: Splits) -> dict[str, Source | None]:
     return {"train": splits.train, "validation": splits.validation, "test": splits.test}
-
-
-def _variation(source: Source | None) -> np.ndarray | None:
-    """Σ(y − ȳ)² of each target in float64, for R²; None for class labels."""
-    import numpy as np
-
-    if source is None or source.arrays is None or source.arrays[1].ndim == 1:
-        return None
-    targets = source.arrays[1].astype(np.float64)
-    variation: np.ndarray = np.square(targets - targets.mean(axis=0)).sum(axis=0)
-    return variation

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dlx.datasets import Divide, Split, _info, allocate
+from dlx.errors import FieldError
 
 if TYPE_CHECKING:
     from dlx.datasets import DatasetInfo, DatasetSpec, InMemory
@@ -103,6 +104,12 @@ class Splits:
     info: DatasetInfo
     scaling: Scaling
     target_scaling: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    labelled: Source | None = None
+    """The training examples that have labels, where some have none."""
+
+    def with_labels(self) -> Splits:
+        """The parts that stages with labels are trained on."""
+        return self if self.labelled is None else replace(self, train=self.labelled)
 
 
 @dataclass(frozen=True)
@@ -263,6 +270,31 @@ def divide(spec: InMemory, official: Official) -> Splits:
     return Splits(train, validation, test, info, scaling, _target_scaling(train) if scaled else None)
 
 
+_LABELLED_KEY = 0x646C78_4C41_424C
+
+
+def with_labels(splits: Splits, count: int) -> Splits:
+    """The parts with ``count`` labelled examples chosen, of classes by their shares, by a draw that is always the same.
+
+    Raises :class:`~dlx.errors.FieldError` (path ``labelled``) where a class would have none.
+    """
+    train = splits.train
+    if count == len(train):
+        return splits
+    _, targets = train.arrays or train.read(np.arange(len(train)))
+    if splits.info.task == "classification":
+        counts = np.bincount(targets, minlength=splits.info.outputs)
+        try:
+            shares = allocate(tuple(counts.tolist()), count, splits.info.names)
+        except FieldError as error:
+            raise FieldError(error.message, ("labelled",)) from None
+        _, chosen = hold_out_stratified(targets, shares, _LABELLED_KEY)
+    else:
+        _, chosen = hold_out_shuffled(len(train), count, _LABELLED_KEY)
+    inputs, wanted = train.read(chosen)
+    return replace(splits, labelled=ArraySource(inputs, wanted, train.ids[chosen]))
+
+
 def _target_scaling(train: ArraySource) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each target of the training part (1 where it is constant there)."""
     mean, std = _moments(train.arrays[1])
@@ -288,8 +320,22 @@ def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource, indicators
     return Scaling(mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32))
 
 
-def variation(source: Source | None) -> Array | None:
-    """Σ(y − ȳ)² of each target in float64, for R²; None for class labels."""
+def variation_of_inputs(source: Source | None, scaling: Scaling) -> Array | None:
+    """Σ(x − x̄)² of each scaled input in float64, in a row: of what an autoencoder is to give."""
+    if source is None:
+        return None
+    total: Any = 0.0
+    squares: Any = 0.0
+    for start in range(0, len(source), 1000):
+        inputs, _ = source.read(np.arange(start, min(start + 1000, len(source))))
+        values = scaling.apply(inputs).reshape(len(inputs), -1).astype(np.float64)
+        total, squares = total + values.sum(axis=0), squares + np.square(values).sum(axis=0)
+    variation: Array = squares - np.square(total) / len(source)
+    return variation
+
+
+def variation(source: Source | None, scaling: Scaling | None = None) -> Array | None:
+    """Σ(y − ȳ)² of each target in float64, for R²; None for class labels. ``scaling``, of inputs, plays no part."""
     if source is None or source.arrays is None or source.arrays[1].ndim == 1:
         return None
     targets = source.arrays[1].astype(np.float64)

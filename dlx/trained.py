@@ -118,7 +118,7 @@ class Trained:
     @property
     def activation(self) -> str:
         """The output activation: what turns the model's logits into its answer."""
-        return self.trial.setting.loss.activation(self.trial.setting.model.output_activation, self.info.task)
+        return self.trial.setting.loss.activation(self.trial.setting.model.output_activation, self.trial.setting.task)
 
     @property
     def recorded(self) -> Mapping[str, Any]:

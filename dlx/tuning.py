@@ -110,7 +110,7 @@ def tune(search: Search, options: Options, observe: Observer, stop: Stop) -> Tun
 def names_of_metrics(search: Search) -> list[str]:
     """The columns that a choice can go by."""
     setting = search.experiment.trials[0].setting
-    return [f"val_{name}" for name in Metrics(setting.dataset.info().task, setting.outputs, "").names]
+    return [f"val_{name}" for name in Metrics(setting.learned.task, setting.outputs, "").names]
 
 
 class _Tuning:

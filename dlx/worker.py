@@ -57,10 +57,12 @@ class Worker:
     def load(self, dataset: DatasetSpec) -> Splits:
         """A data set's parts; those of the last trial are kept, on the device as well."""
         from dlx.datasets import Places
+        from dlx.sources import with_labels
 
         identity = json.dumps([dataset.digest(), dataset.model_dump(mode="json")], sort_keys=True)
         if self._data is None or self._data[0] != identity:
             self._data = None  # two sets need not fit in memory at once
             places = Places.here(self.runtime.data_dir, download=self.runtime.download)
-            self._data = identity, dataset.load(places)
+            splits = dataset.load(places)
+            self._data = identity, splits if dataset.labelled is None else with_labels(splits, dataset.labelled)
         return self._data[1]

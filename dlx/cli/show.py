@@ -106,20 +106,16 @@ class Shown:
 
 def of_spec(path: Path, sets: Sequence[str]) -> list[Shown]:
     """The networks of a spec's trials, each once; raises :class:`~dlx.errors.SpecError`."""
-    from dlx import losses
     from dlx.spec import load
 
     found: dict[Any, Shown] = {}
     # Trials that differ in their seed share one setting.
     trials = {id(trial.setting): trial for trial in reversed(load(path, sets).trials)}
     for trial in reversed(trials.values()):
-        info = trial.setting.dataset.info()
-        model = trial.setting.model
-        loss = losses.get(trial.setting.training.loss or losses.default_for(info.task))
-        network = model.network(info.input_shape, loss.outputs(info))
+        network = trial.setting.network()
         key = (network.name, network.input.shape, tuple(network.rows()))
         shaping = {key: value for key, value in trial.parameters.items() if key.startswith(("model", "dataset"))}
-        found.setdefault(key, Shown(model, network, shaping))
+        found.setdefault(key, Shown(trial.setting.model, network, shaping))
     return list(found.values())
 
 

@@ -96,6 +96,11 @@ class DatasetSpec(MemberFields):
     train_limit: Positive | None = Field(
         default=None, description="train on the first N examples only, counted after the split"
     )
+    labelled: Positive | None = Field(
+        default=None,
+        description="training examples that have labels, as many of each class as its share: stages with labels are "
+        "trained on them, stages without on all; null: all",
+    )
     scaling: Literal["unit", "none", "standardize"] | Divide = Field(
         default="unit",
         description="unit (by the set's largest value, into [0, 1]), none, standardize (to mean 0 and variance 1 "
@@ -216,7 +221,10 @@ class DatasetSpec(MemberFields):
                 f"({info.train} less {held} for validation)",
                 ("train_limit",),
             )
-        return {"train": self.train_limit or train, "validation": held, "test": info.test}
+        train = self.train_limit or train
+        if self.labelled is not None and self.labelled > train:
+            raise FieldError(f"{self.labelled} examples with labels are wanted of {train}", ("labelled",))
+        return {"train": train, "validation": held, "test": info.test}
 
     def held_out(self, examples: int) -> int:
         """How many of ``examples`` are held out for validation; :class:`~dlx.errors.FieldError` if impossible."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from dlx.fields import Fields, MemberFields
 from dlx.layers import Shape
 from dlx.network import Network
 from dlx.registry import OpenSet
+
+if TYPE_CHECKING:
+    from dlx.datasets import DatasetInfo
 
 Item = TypeVar("Item")
 ListOf = Annotated[tuple[Item, ...], Field(strict=False)]
@@ -36,9 +39,16 @@ class ModelSpec(MemberFields):
     searched: ClassVar[Mapping[str, str]] = {}
     """What `dlx tune` varies where a spec says nothing: settings and their values, as in ``search:``."""
 
+    reconstructs: ClassVar[bool] = False
+    """Whether what it is to give is its input, and labels play no part."""
+
     output_activation: ActivationName | None = Field(
         default=None, description="what turns logits into the network's answer; null: what the loss wants"
     )
+
+    def learned(self, info: DatasetInfo) -> DatasetInfo:
+        """What it learns of a data set: its task and outputs."""
+        return info
 
     @abstractmethod
     def network(self, input_shape: Shape, outputs: int) -> Network:

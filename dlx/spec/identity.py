@@ -46,7 +46,7 @@ class Fingerprint:
 
 
 def _of_setting(setting: Setting) -> dict[str, Any]:
-    task = setting.dataset.info().task
+    task = setting.task
     model, training = canonical(setting.model), canonical(setting.training)
     training.pop("checkpoint", None)
     # Written in by the loss or the task where the spec says nothing: the same trial either way.

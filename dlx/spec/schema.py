@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
+    from dlx.datasets import DatasetInfo
     from dlx.network import Network
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -274,18 +275,30 @@ class Setting:
     def steps(self, *, labelled: bool) -> int:
         """Steps in an epoch with training's batch size, of stages with or without labels."""
         examples = self.dataset.sizes()["train"]
+        if labelled and not self.model.reconstructs:
+            examples = self.dataset.labelled or examples
         batch_size = self.training.batch_size
         return 1 if batch_size == "full" else math.ceil(examples / batch_size)
 
     @property
     def loss(self) -> Loss:
         """The loss."""
-        return losses.get(self.training.loss or losses.default_for(self.dataset.info().task))
+        return losses.get(self.training.loss or losses.default_for(self.task))
+
+    @property
+    def learned(self) -> DatasetInfo:
+        """The data set as the model learns it: an autoencoder has its inputs as targets."""
+        return self.model.learned(self.dataset.info())
+
+    @property
+    def task(self) -> losses.Task:
+        """What losses are chosen by."""
+        return "reconstruction" if self.model.reconstructs else self.dataset.info().task
 
     @property
     def outputs(self) -> int:
         """Width of the output layer."""
-        return self.loss.outputs(self.dataset.info())
+        return self.loss.outputs(self.learned)
 
     def network(self) -> Network:
         """The network's layers, shapes and counts, in plain Python."""

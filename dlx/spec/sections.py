@@ -142,17 +142,19 @@ def complete(
         info, sizes = dataset.info(), dataset.sizes()
     except FieldError as error:
         return None, [(("dataset", *error.path), error.message)]
-    loss = losses.get(training.loss or losses.default_for(info.task))
-    if info.task not in loss.tasks:
-        suited = [name for name in losses.names() if info.task in losses.get(name).tasks]
-        complaints.append((("training", "loss"), f"{loss.name} is not for {info.task}: {', '.join(suited)} are"))
+    task: losses.Task = "reconstruction" if model.reconstructs else info.task
+    info = model.learned(info)
+    loss = losses.get(training.loss or losses.default_for(task))
+    if task not in loss.tasks:
+        suited = [name for name in losses.names() if task in losses.get(name).tasks]
+        complaints.append((("training", "loss"), f"{loss.name} is not for {task}: {', '.join(suited)} are"))
         return None, complaints
-    activation = loss.activation(model.output_activation, info.task)
+    activation = loss.activation(model.output_activation, task)
     if not loss.allows(activation):
         wanted = " or ".join(loss.output_activations or ())
         message = f"{activation} does not go with the loss {loss.name}, which wants {wanted}"
         complaints.append((("model", "output_activation"), message))
-    if info.task == "regression" and dataset.scales_targets() and activation != "linear":
+    if task == "regression" and dataset.scales_targets() and activation != "linear":
         message = (
             f"{activation} does not reach targets of mean 0 and variance 1 (dataset.target_scaling: none leaves them)"
         )

@@ -110,6 +110,8 @@ class Stage(ABC):
     model: Any
     limits: Mapping[str, tuple[float, float]]
     metrics: StageMetrics
+    whole_network: bool = False
+    """Whether ``model`` is the trial's network."""
     unnumbered: frozenset[str] = frozenset()
     """Layers of ``model`` that are none of the final network's: their rows have no number."""
 

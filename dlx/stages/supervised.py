@@ -24,6 +24,7 @@ from dlx.stages import (
     Values,
     Variable,
 )
+from dlx.stages._layerwise import verify_unit_interval
 
 if TYPE_CHECKING:
     from dlx.sources import Splits
@@ -75,7 +76,9 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
 
     training, info = setting.training, splits.info
     loss, outputs = setting.loss, setting.outputs
-    activation = loss.activation(setting.model.output_activation, info.task)
+    activation = loss.activation(setting.model.output_activation, setting.task)
+    if setting.model.reconstructs and loss.name == "sigmoid_cross_entropy":
+        verify_unit_interval(splits, "the cross-entropy of a reconstruction")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(training.precision)
     try:
@@ -97,7 +100,7 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         model,
         loss,
         activation,
-        Metrics(info.task, outputs, activation, splits.target_scaling),
+        Metrics(setting.learned.task, outputs, activation, splits.target_scaling, pooled=setting.model.reconstructs),
         optimizer,
         name=planned.name,
         l1=training.l1,
@@ -105,6 +108,8 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         class_weights=_class_weights(training.class_weights, splits),
         reduction=training.reduction,
         augmentation=training.augmentation,
+        reconstructs=setting.model.reconstructs,
+        unnumbered=setting.network().decoder,
         nonlinearities={name: found.tensor for name, found in watched.items()},
         limits={name: found for name, found in limits.items() if found},
     )
@@ -128,7 +133,8 @@ def _class_weights(given: Mapping[str, float] | str | None, splits: Splits) -> l
 class Supervised(Stage):
     """Gradient descent on the data loss of a mini-batch, its mean or, by ``reduction``, its sum over examples.
 
-    The inputs of a step go through ``augmentation`` first; nothing else does.
+    The inputs of a step go through ``augmentation`` first; nothing else does. With ``reconstructs``
+    the targets are the inputs as they came.
 
     ``activation`` is the output activation; ``class_weights`` (classes,) multiply the loss
     of an example by the weight of its class, the mean still being over examples.
@@ -136,6 +142,7 @@ class Supervised(Stage):
     """
 
     metrics: Metrics
+    whole_network = True
 
     def __init__(
         self,
@@ -151,6 +158,8 @@ class Supervised(Stage):
         class_weights: Sequence[float] | None = None,
         reduction: Literal["mean", "sum"] = "mean",
         augmentation: Sequence[AugmentationSpec] = (),
+        reconstructs: bool = False,
+        unnumbered: frozenset[str] = frozenset(),
         nonlinearities: Mapping[str, Any] | None = None,
         limits: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
@@ -162,6 +171,8 @@ class Supervised(Stage):
         self._class_weights = class_weights
         self._reduction = reduction
         self._augmentation = tuple(augmentation)
+        self._reconstructs = reconstructs
+        self.unnumbered = unnumbered
         variables: list[Variable] = list(model.trainable_variables)
         penalised = [variable.name.endswith("kernel") for variable in variables]
         self.groups = {"model": Group(variables, optimizer, l1=l1, l2=l2, penalised=penalised)}
@@ -177,15 +188,15 @@ class Supervised(Stage):
     ) -> StepResult:
         from keras import ops
 
-        inputs = augment(self._augmentation, batch.inputs, key)
+        inputs, targets = augment(self._augmentation, batch.inputs, key), self._targets(batch)
 
         def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
             logits, new_state = self._forward(weights, state, inputs, training=True)
-            losses = self._losses(logits, batch.targets)
+            losses = self._losses(logits, targets)
             return ops.mean(losses), (losses, logits, new_state)
 
         (_, (losses, logits, new_state)), gradients = differentiate(objective, groups["model"])
-        sums = self.metrics.sums(losses, logits, batch.targets)
+        sums = self.metrics.sums(losses, logits, targets)
         if self._reduction == "mean":
             return StepResult({"model": gradients}, new_state, sums)
         count = ops.cast(ops.shape(batch.targets)[0], "float32")
@@ -196,11 +207,12 @@ class Supervised(Stage):
         from keras import ops
 
         logits, _ = self._forward(groups["model"], state, batch.inputs, training=False)
-        return ops.mean(self._losses(logits, batch.targets))
+        return ops.mean(self._losses(logits, self._targets(batch)))
 
     def evaluate(self, groups: Values, state: Sequence[Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
         logits, _ = self._forward(groups["model"], state, batch.inputs, training=False)
-        return self.metrics.sums(self._losses(logits, batch.targets), logits, batch.targets, weights)
+        targets = self._targets(batch)
+        return self.metrics.sums(self._losses(logits, targets), logits, targets, weights)
 
     def predict(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
         from dlx.losses import answer, decided
@@ -256,6 +268,14 @@ class Supervised(Stage):
             training=False,
         )
         return outputs
+
+    def _targets(self, batch: Batch) -> Tensor:
+        """What the network is to give: the targets, or, for an autoencoder, its inputs in a row."""
+        if not self._reconstructs:
+            return batch.targets
+        from keras import ops
+
+        return ops.reshape(batch.inputs, (ops.shape(batch.inputs)[0], -1))
 
     def _forward(
         self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool

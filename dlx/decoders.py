@@ -1,0 +1,65 @@
+"""Layer descriptors of decoders: from a code back to an image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from dlx.layers import Initializers, Layer, Pair, Shape, Variable, transposed_positions
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """The same values in another shape."""
+
+    shape: Shape
+
+    sees_all = True
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return self.shape
+
+    def build(self) -> Any:
+        import keras
+
+        return keras.layers.Reshape(self.shape, name=self.name)
+
+
+@dataclass(frozen=True)
+class Conv2DTranspose(Layer):
+    """A convolution backwards (padding same): each input position spreads over a window of the output."""
+
+    filters: int
+    kernel: Pair
+    stride: Pair
+    initializers: Initializers
+
+    has_kernel = True
+    sees_all = True
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        height, width, _ = inputs[0]
+        return *transposed_positions((height, width), self.kernel, self.stride, "same"), self.filters
+
+    def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
+        return Variable("kernel", (*self.kernel, self.filters, inputs[0][-1])), Variable("bias", (self.filters,))
+
+    def multiply_adds(self, *inputs: Shape) -> int:
+        return math.prod(inputs[0][:2]) * self.variables(*inputs)[0].size
+
+    def connections(self, *inputs: Shape) -> int:
+        return self.multiply_adds(*inputs) + math.prod(self.output_shape(*inputs))
+
+    def build(self) -> Any:
+        import keras
+
+        return keras.layers.Conv2DTranspose(
+            self.filters,
+            self.kernel,
+            strides=self.stride,
+            padding="same",
+            kernel_initializer=self.initializers.kernel.build(),
+            bias_initializer=self.initializers.bias.build(),
+            name=self.name,
+        )
