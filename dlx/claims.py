@@ -25,7 +25,7 @@ from dlx.analysis.summaries import Summaries
 from dlx.analysis.trials import Reader, Setting, Trial, flatten
 from dlx.analysis.writing import scale
 from dlx.errors import DlxError, Problem, ResultsError, SpecError, UsageError, nearest
-from dlx.language import _
+from dlx.language import _, plural
 from dlx.records.status import STATES
 from dlx.records.tables import LAYERS, TIMING, metrics_table
 from dlx.spec import Experiment
@@ -327,7 +327,8 @@ class _Side:
         if not self.trials:
             return _("no such trial")
         if self.waiting:
-            return _("{count} trials have not ended").format(count=self.waiting)
+            words = plural("{count} trial has not ended", "{count} trials have not ended", self.waiting)
+            return words.format(count=self.waiting)
         if not self.cell.values:
             return _("none of {total} trials has the number").format(total=self.trials)
         if len(self.cell.values) == 1 and self.trials > 1:

@@ -128,7 +128,7 @@ def test_of_one_seed_the_value_decides_and_no_interval_is_invented(tmp_path: Pat
 def test_trials_that_have_not_ended_leave_it_open(tmp_path: Path, state: str) -> None:
     found = judged(tmp_path, METRIC + "at: {depth: 2}, above: {depth: 1}}", APART, states={(2, 3): state})
     assert found.verdict == "undecided"
-    assert found.parts[0].sentence == "1 trials have not ended"
+    assert found.parts[0].sentence == "1 trial has not ended"
 
 
 def test_one_of_several_is_too_few(tmp_path: Path) -> None:
