@@ -125,6 +125,8 @@ def _why_not(metric: Metric, against: Against) -> str:
                 share=f"--metric 'share({metric.text}<=10)'",
             )
         if not one.values:
+            if which.done:
+                return _("{setting}: none of its trials has this to compare").format(setting=which.label)
             return _("{setting}: no finished trial to compare").format(setting=which.label)
         if not all(map(math.isfinite, one.values.values())):
             return _("{setting}: some of its values are not finite, so nothing can be compared").format(

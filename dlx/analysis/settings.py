@@ -95,11 +95,11 @@ def differing(settings: Sequence[Setting], swept: Sequence[str] = ()) -> list[st
         if (path not in parents and not path.startswith(_SECONDARY) and (_distinct_where_present(settings, path) > 1))
         or _absent_for_no_reason(settings, path, children)
     ]
-    # `pretraining: null` beside `pretraining: {method: rbm}` is one column, unless its fields have their own.
+    # `pretraining: null` beside `pretraining: {name: rbm}` is a column, and its fields are where they vary.
     for parent in parents:
-        below = [path for path in shown if children.get(path) == parent]
         named = [f"{parent}.{name}" for name in _NAMES]
-        if not below or any(path in below for path in named):
+        below = [path for path in shown if children.get(path) == parent]
+        if not below or any(name in setting for setting in settings for name in named):
             shown = [path for path in shown if path not in named] + [parent]
     order = {path: number for number, path in enumerate(dict.fromkeys([*swept, *paths]))}
     rest = [path for path in candidates if path not in shown]
@@ -153,6 +153,8 @@ def _absent_for_no_reason(settings: Sequence[Setting], path: str, children: Mapp
     for length in range(1, len(parts)):
         for name in _NAMES:
             above = ".".join([*parts[:length], name])
+            if above == path:
+                continue
             kinds = [{_key(value_at(setting, above)) for setting in some} for some in (having, lacking)]
             if not kinds[0] & kinds[1]:
                 return False
@@ -230,5 +232,9 @@ def shown(value: Any) -> str:
 
 def label(values: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     """A setting in words by the parameters that tell it apart: ``depth 2, activation relu``."""
-    words = [f"{name} {shown(value_at(values, path))}" for path, name in columns.items()]
+    found = {path: value_at(values, path) for path in columns}
+    has = {path: value for path, value in found.items() if value is not ABSENT}
+    if not has and (members := [path for path in found if path.endswith(tuple(f".{name}" for name in _NAMES))]):
+        return _("no {parameter}").format(parameter=columns[members[0]])
+    words = [f"{columns[path]} {shown(value)}" for path, value in (has or found).items()]
     return ", ".join(words) if words else _("the only setting")

@@ -55,7 +55,7 @@ def test_a_field_of_one_member_alone_is_shown_where_it_varies(tmp_path: Path) ->
     columns = columns_of(found)
     assert set(columns) == {"training.optimizer.name", "training.optimizer.momentum"}
     assert [value_at(trial.setting, "training.optimizer.name") for trial in found] == ["adam", "sgd", "sgd"]
-    assert label(found[0].setting, columns) == "momentum –, optimizer adam"
+    assert label(found[0].setting, columns) == "optimizer adam"
 
 
 def test_a_value_beside_fields_is_one_column(tmp_path: Path) -> None:
@@ -63,6 +63,17 @@ def test_a_value_beside_fields_is_one_column(tmp_path: Path) -> None:
     columns = columns_of(found)
     assert columns == {"dataset.scaling": "scaling"}
     assert [label(one.setting, columns) for one in pool(found)] == ["scaling unit", "scaling {divide: 16.0}"]
+
+
+def test_a_member_or_none_of_it(tmp_path: Path) -> None:
+    found = trials(tmp_path, SMALL + "sweep: {pretraining: [null, autoencoder, {name: autoencoder, epochs: 2}]}\n")
+    columns = columns_of(found)
+    assert columns == {"pretraining.name": "pretraining", "pretraining.epochs": "pretraining.epochs"}
+    assert [label(one.setting, columns) for one in pool(found)] == [
+        "no pretraining",
+        "pretraining autoencoder, pretraining.epochs 5",
+        "pretraining autoencoder, pretraining.epochs 2",
+    ]
 
 
 def test_null_beside_fields_that_vary(tmp_path: Path) -> None:
