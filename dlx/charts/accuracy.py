@@ -90,7 +90,7 @@ class Spec(ChartSpec):
         metric = tidy.rows[0]["metric"]
         numbers = tidy.numbers("low", "high")
         share = str(metric).endswith("accuracy")
-        axis = alt.Axis(title=said(str(metric)), format=".0%" if share else ",~g", tickCount=6, labelFlush=False)
+        axis = alt.Axis(title=said(str(metric)), **({"format": ".0%"} if share else {}), tickCount=6, labelFlush=False)
         scale = {"scale": alt.Scale(zero=False, domain=_ends(numbers, share), nice=not share), "axis": axis}
         at = alt.X("epoch:Q", **count_axis(tidy.numbers("epoch"), _("epoch"), grid.width, canvas.theme.text))
         parts = tidy.distinct("part")

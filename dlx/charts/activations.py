@@ -95,7 +95,7 @@ class Spec(ChartSpec):
         if shares:
             scale = share_axis(tidy.numbers("high"), title)
         else:
-            scale = {"scale": alt.Scale(zero=False), "axis": alt.Axis(title=title, format=",~g", tickCount=6)}
+            scale = {"scale": alt.Scale(zero=False), "axis": alt.Axis(title=title, tickCount=6)}
         at = alt.X("epoch:Q", **count_axis(tidy.numbers("epoch"), _("epoch"), grid.width, canvas.theme.text))
         base = alt.Chart(alt.NamedData(DATA)).encode(x=at, detail="quantity:N")
         line = base.mark_line().encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale), opacity=series.opacity())

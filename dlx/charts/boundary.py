@@ -46,7 +46,7 @@ class Spec(ChartSpec):
         default=None, description="the epoch, of those in values.csv; null: the trained net, and in HTML a slider"
     )
     units: Positive = Field(default=60, description="squares along each side of the plane")
-    most: Positive = Field(default=400, description="so many training points at most, the first ones")
+    most: Positive = Field(default=300, description="so many training points at most, the first ones")
 
     def heading(self) -> str:
         return _("Decision regions")
@@ -293,7 +293,7 @@ def _region(tidy: Tidy, epoch: int, colours: Mapping[str, str], side: float) -> 
     half = (xs.max() - xs.min()) / (units - 1) / 2, (ys.max() - ys.min()) / (units - 1) / 2
     left, right = float(xs.min() - half[0]), float(xs.max() + half[0])
     bottom, top = float(ys.min() - half[1]), float(ys.max() + half[1])
-    url = coloured_uri(image, side)
+    url = coloured_uri(image, side / 2, few_colours=True)
     middle = {"x": (left + right) / 2, "y": (bottom + top) / 2}
     return {"epoch": epoch, "url": url, "left": left, "right": right, "bottom": bottom, "top": top, **middle}
 
@@ -301,7 +301,7 @@ def _region(tidy: Tidy, epoch: int, colours: Mapping[str, str], side: float) -> 
 def _axis(grid: bool = False) -> Any:
     import altair as alt
 
-    return alt.Axis(tickCount=5, format=",~g", grid=grid)
+    return alt.Axis(tickCount=5, grid=grid)
 
 
 def _ends(values: Sequence[float]) -> list[float]:

@@ -62,15 +62,17 @@ class Spec(ChartSpec):
         import altair as alt
 
         names = tidy.distinct("class")
-        side = min(canvas.width, canvas.theme.height * 1.25)
-        cell = side / len(names)
+        height = min(canvas.width, canvas.theme.height * 1.25)
+        width = min(canvas.width, height * 1.7)
+        cell = height / len(names)
         base = alt.Chart(alt.NamedData(DATA)).encode(
             x=alt.X(
                 "predicted:N",
                 sort=names,
                 title=_("prediction"),
                 axis=alt.Axis(
-                    labelAngle=0 if max(map(len, names)) * canvas.theme.text * 0.55 < cell else -50, ticks=False
+                    labelAngle=0 if max(map(len, names)) * canvas.theme.text * 0.55 < width / len(names) else -50,
+                    ticks=False,
                 ),
             ),
             y=alt.Y("class:N", sort=names, title=_("class"), axis=alt.Axis(ticks=False)),
@@ -96,4 +98,4 @@ class Spec(ChartSpec):
                     color=alt.condition("datum.share > 0.2", alt.value("white"), alt.value("#08306b")),
                 )
             )
-        return alt.layer(*layers).properties(width=side, height=side)
+        return alt.layer(*layers).properties(width=width, height=height)

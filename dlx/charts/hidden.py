@@ -91,7 +91,7 @@ class Spec(ChartSpec):
         series = Series(canvas, "class", classes)
         side = min(canvas.width, canvas.theme.height * 1.6)
         scale = alt.Scale(zero=False, nice=False, padding=canvas.theme.text / 2)
-        axis = alt.Axis(tickCount=5, format=",~g")
+        axis = alt.Axis(tickCount=5)
         if named:
             colour = alt.Color(
                 "class:N", sort=classes, scale=alt.Scale(domain=classes, range=categories(len(classes))),

@@ -110,7 +110,7 @@ class Spec(ChartSpec):
         series = Series(canvas, told.field, told.values)
         title = _title(tidy.rows[0]["metric"])
         fraction = _is_share(tidy.rows[0]["metric"])
-        axis = alt.Axis(title=title, format="~%" if fraction else ",~g", tickCount=6, labelFlush=False)
+        axis = alt.Axis(title=title, **({"format": "~%"} if fraction else {}), tickCount=6, labelFlush=False)
         scale = {"scale": alt.Scale(zero=False, domain=_ends(tidy, fraction), nice=not fraction), "axis": axis}
         along = (
             _along(x, values, grid.width, canvas)
@@ -135,7 +135,7 @@ class Spec(ChartSpec):
         dots = means.mark_point(filled=True, size=size * 1.6).encode(y=y, opacity=series.opacity())
         bars = (
             means.transform_filter("isValid(datum.low)")
-            .mark_rule(strokeWidth=canvas.theme.line * 0.7)
+            .mark_rule(strokeWidth=canvas.theme.line * 0.7, clip=True)
             .encode(y=alt.Y("low:Q", **scale), y2="high:Q", opacity=series.opacity())
         )
         single = base.transform_filter("datum.part === 'seed'").mark_point(
@@ -195,7 +195,7 @@ class Spec(ChartSpec):
         bar = legend(
             title,
             canvas,
-            format="~%" if fraction else ",~g",
+            **({"format": "~%"} if fraction else {}),
             gradientLength=height * 0.8 if not canvas.theme.narrow else width * 0.8,
         )
         cells = base.mark_rect(stroke="white").encode(
@@ -229,7 +229,7 @@ def _along(x: str, values: Sequence[Any], width: float, canvas: Canvas) -> Any:
     ticks = {"values": ordered} if len(ordered) <= room else {"tickCount": int(room)}
     margin = (ordered[-1] - ordered[0] or 1) * 0.04
     scale = alt.Scale(domain=[ordered[0] - margin, ordered[-1] + margin], nice=False)
-    return alt.X(f"{name}:Q", scale=scale, axis=alt.Axis(title=x, format=",~g", grid=False, labelFlush=False, **ticks))
+    return alt.X(f"{name}:Q", scale=scale, axis=alt.Axis(title=x, grid=False, labelFlush=False, **ticks))
 
 
 def _numeric(values: Any) -> bool:

@@ -184,7 +184,7 @@ def coloured_uri(coloured: np.ndarray, points: float, *, few_colours: bool = Fal
     file = io.BytesIO()
     image = Pillow.fromarray(large)
     if few_colours:
-        image = image.quantize(64)  # a quarter of the bytes, and no eye sees it
+        image = image.quantize(96)  # a quarter of the bytes, and no eye sees it
     image.save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 

@@ -88,6 +88,8 @@ class Theme:
                 "subtitlePadding": self.text / 3,
                 "offset": self.text,
             },
+            # The picture has one text alternative; labels at hundreds of points would be noise, and half of the file.
+            "mark": {"aria": False},
             "line": {"strokeWidth": self.line, "strokeCap": "round", "strokeJoin": "round"},
             "rule": {"strokeWidth": self.line / 2},
             "point": {"size": self.point, "filled": True},

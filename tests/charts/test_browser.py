@@ -44,7 +44,7 @@ class Opened:
         return [
             float(value)
             for value in self.page.eval_on_selector_all(
-                f"#chart .{mark} path[aria-roledescription]",
+                f"#chart .{mark}.role-mark path",
                 "found => found.map(one => one.getAttribute('opacity') ?? '1')",
             )
         ]
@@ -83,7 +83,7 @@ def test_a_page_draws_itself_from_its_file_alone(kind: str, drawn: Callable[...,
     path = drawn(kind)
     opened.load(path)
     assert opened.page.locator("#chart svg.marks").count() == 1
-    assert opened.page.locator("#chart svg path[aria-roledescription]").count() > 10
+    assert opened.page.locator("#chart .role-mark path").count() > 10
     assert opened.complaints == []
     assert opened.requests == [path.as_uri()]
     box = opened.page.locator("#chart svg.marks").bounding_box()
@@ -115,7 +115,7 @@ def test_a_click_on_the_legend_hides_a_series_and_another_shows_it(
 @pytest.mark.parametrize("kind", ["learning-speed", "sweep"])
 def test_hovering_shows_the_numbers(kind: str, drawn: Callable[..., Path], opened: Opened) -> None:
     opened.load(drawn(kind))
-    point = opened.page.locator("#chart .mark-symbol path[aria-roledescription]").last.bounding_box()
+    point = opened.page.locator("#chart .mark-symbol.role-mark path").last.bounding_box()
     opened.page.mouse.move(point["x"] + point["width"] / 2 + 3, point["y"] + point["height"] / 2 + 2)
     opened.page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
     opened.page.wait_for_selector("#vg-tooltip-element.visible", timeout=5_000)
@@ -145,7 +145,7 @@ probes: {values: {every: 2 epochs}}
 
     def seen() -> tuple[str, str]:
         image = opened.page.locator("#chart svg.marks image").first.get_attribute("href")
-        line = opened.page.locator("#chart .mark-rule line[aria-roledescription]").first
+        line = opened.page.locator("#chart .mark-rule.role-mark line").first
         return str(image), f"{line.get_attribute('transform')} {line.get_attribute('x2')} {line.get_attribute('y2')}"
 
     last = seen()

@@ -1,0 +1,44 @@
+"""The gallery shows every kind, as its script draws it, in files that a page can hold."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from dlx.charts import kinds
+
+GALLERY = Path(__file__).resolve().parent.parent.parent / "docs" / "gallery"
+UNDRAWN = {"reconstructions"}
+"""Need an autoencoder, of which the gallery trains none."""
+
+
+@pytest.fixture(scope="module")
+def gallery() -> Any:
+    spec = importlib.util.spec_from_file_location("gallery", GALLERY / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["gallery"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_current(gallery: Any) -> None:
+    assert (GALLERY / "README.md").read_text(encoding="utf-8") == gallery.page(), "run docs/gallery/make.py --page"
+
+
+def test_every_kind_has_a_picture(gallery: Any) -> None:
+    assert {picture.kind for picture in gallery.PICTURES} == set(kinds()) - UNDRAWN
+
+
+def test_pictures_are_there_and_small(gallery: Any) -> None:
+    assert {picture.file for picture in gallery.PICTURES} == {path.name for path in GALLERY.glob("*.svg")}
+    for picture in gallery.PICTURES:
+        path = GALLERY / picture.file
+        assert path.stat().st_size < 100_000, picture.file
+        root = ElementTree.parse(path).getroot()
+        assert root.attrib["width"].endswith("pt") and float(root.attrib["width"][:-2]) == pytest.approx(864, abs=1)
