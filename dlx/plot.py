@@ -65,7 +65,7 @@ def plot(
     spec = chart_of(kind, options)
     subject, notes = subject_of(spec, kind, selectors, results, places)
     tidy = spec.data(subject)
-    heading = spec.heading() if title is None else title
+    heading = tidy.heading or spec.heading() if title is None else title
     heading = heading[:1].upper() + heading[1:]
     picture = compose(lambda canvas: spec.draw(tidy, canvas), tidy, theme, heading, interactive=interactive)
     return Plotted(kind, picture, tidy, (*notes, *tidy.notes))

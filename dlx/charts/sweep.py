@@ -22,6 +22,7 @@ from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError, nearest
 from dlx.language import _
 
+_USUAL = "test_accuracy"
 _WIDE = 30.0
 """Values whose largest is this many times the smallest, at even ratios, stand on a log axis."""
 
@@ -32,7 +33,10 @@ class Spec(ChartSpec):
     name: Literal["sweep"] = "sweep"
     summary: ClassVar[str] = "a metric against the swept parameter: mean, 95 % interval, single seeds; heat map for two"
 
-    metric: str = Field(default="test_accuracy", description="as in dlx compare: test_accuracy@best, grad_ratio, …")
+    metric: str | None = Field(
+        default=None,
+        description="as in dlx compare: test_accuracy@best, grad_ratio, …; null: test_accuracy, or test_rmse",
+    )
     x: str | None = Field(default=None, description="the parameter along the axis; null: the one with most numbers")
     style: Literal["lines", "heatmap"] | None = Field(
         default=None,
@@ -40,11 +44,11 @@ class Spec(ChartSpec):
     )
 
     def heading(self) -> str:
-        return _("{metric} by setting").format(metric=_title(self.metric))
+        return _heading(self.metric or _USUAL)
 
     def data(self, subject: Sequence[Group]) -> Tidy:
         """Per setting: n, mean and interval of the metric (``part`` ``mean``), and each trial's (``part`` ``seed``)."""
-        metric = parse(self.metric)
+        metric = parse(self.metric or _usual(subject))
         axes = self._order(subject)
         rows: list[dict[str, Any]] = []
         missing = ""
@@ -73,6 +77,7 @@ class Spec(ChartSpec):
             .format(metric=_title(metric.text), axes=", ".join(axes) or _("setting"), spread=spread)
             .strip(),
             subtitle=spread,
+            heading=_heading(metric.text),
         )
 
     def _order(self, groups: Sequence[Group]) -> tuple[str, ...]:
@@ -212,6 +217,16 @@ class Spec(ChartSpec):
         return alt.layer(*layers).properties(width=width, height=height)
 
 
+def _heading(metric: str) -> str:
+    return _("{metric} by setting").format(metric=_title(metric))
+
+
+def _usual(groups: Sequence[Group]) -> str:
+    """What trials of this kind are judged by."""
+    runs = (run for group in groups for run in group.runs)
+    return next(("test_rmse" for run in runs if "train_rmse" in run.table("metrics").columns), _USUAL)
+
+
 def _along(x: str, values: Sequence[Any], width: float, canvas: Canvas) -> Any:
     """The axis of a number: its own values are the ticks as long as they have room."""
     import altair as alt
@@ -269,6 +284,7 @@ def _title(metric: str) -> str:
     """A metric in words where it is a common one."""
     words = {
         "test_accuracy": _("test accuracy"),
+        "test_rmse": _("root mean square error"),
         "val_accuracy": _("validation accuracy"),
         "train_accuracy": _("training accuracy"),
         "test_loss": _("test loss"),

@@ -21,7 +21,8 @@ class Tidy:
 
     ``axes`` are the columns that tell settings apart, as ``depth``. ``caption``: a sentence that
     says what is drawn: the text alternative of the picture. ``subtitle``: the short form under
-    a slide's title. ``notes``: what was left out, for stderr.
+    a slide's title. ``notes``: what was left out, for stderr. ``heading``: in
+    place of the kind's own, where that depends on the numbers.
     """
 
     columns: tuple[str, ...]
@@ -30,6 +31,7 @@ class Tidy:
     caption: str = ""
     subtitle: str = ""
     notes: tuple[str, ...] = ()
+    heading: str = ""
 
     def csv(self) -> str:
         """The table as CSV, numbers in full."""

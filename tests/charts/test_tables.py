@@ -107,6 +107,16 @@ def test_sweep_has_means_intervals_and_seeds(groups: list[Group], frame: dict[st
     assert drawn("sweep", groups, x="activation").axes == ("activation", "depth")
 
 
+def test_sweep_takes_the_error_of_a_regression(groups: list[Group]) -> None:
+    from types import SimpleNamespace
+
+    from dlx.charts import sweep
+
+    assert drawn("sweep", groups).heading == "test accuracy by setting"
+    regression = SimpleNamespace(table=lambda name: SimpleNamespace(columns=("epoch", "train_loss", "train_rmse")))
+    assert sweep._usual([SimpleNamespace(runs=[regression])]) == "test_rmse"  # type: ignore[list-item]
+
+
 def test_units_of_one_trial(tmp_path: Path) -> None:
     rows = ["stage,epoch,step,layer,name,unit,bias_grad,kernel_grad_norm"]
     values = {
