@@ -86,7 +86,7 @@ class Training(Fields):
     augmentation: Augmentations = Field(
         default=(),
         description="what is done to the images of a training batch, after scaling, one after the other; [] leaves "
-        "them as they are. Validation, test and probes see plain data",
+        "them as they are. Validation, test, probes and stages without labels see plain data",
     )
     reduction: Literal["mean", "sum"] = Field(
         default="mean",
