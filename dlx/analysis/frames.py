@@ -75,7 +75,9 @@ class Results(Mapping[str, "pandas.DataFrame"]):
         if not len(metrics):
             return table
         last = metrics.groupby(["experiment", "trial"], sort=False).tail(1)
-        measured = [column for column in last.columns if column not in (*table.columns, "stage", "step")]
+        measured = [
+            column for column in last.columns if column not in (*table.columns, *self._columns, "stage", "step")
+        ]
         return table.merge(last[["experiment", "trial", *measured]], on=["experiment", "trial"], how="left")
 
     @property

@@ -145,8 +145,15 @@ def _absent_for_no_reason(settings: Sequence[Setting], path: str, children: Mapp
 
     One that is null, false or empty where it is present says nothing.
     """
+    if path in children or path.startswith(_SECONDARY) or not _unexplained(settings, path):
+        return False
+    return any(setting.get(path) for setting in settings)
+
+
+def _unexplained(settings: Sequence[Setting], path: str) -> bool:
+    """Whether some settings lack a path though no member above it is another one than in those that have it."""
     having = [setting for setting in settings if path in setting]
-    if len(having) == len(settings) or path in children or path.startswith(_SECONDARY):
+    if len(having) == len(settings):
         return False
     lacking = [setting for setting in settings if path not in setting]
     parts = path.split(".")
@@ -158,7 +165,19 @@ def _absent_for_no_reason(settings: Sequence[Setting], path: str, children: Mapp
             kinds = [{_key(value_at(setting, above)) for setting in some} for some in (having, lacking)]
             if not kinds[0] & kinds[1]:
                 return False
-    return any(setting[path] for setting in having)
+    return True
+
+
+def of_earlier_versions(settings: Sequence[Setting]) -> list[Setting]:
+    """Settings without a field that others of the same members have: what it was by default is not in their file."""
+    paths = dict.fromkeys(path for setting in settings for path in setting)
+    sections = {setting: {path.partition(".")[0] for path in setting} for setting in settings}
+    found: dict[Setting, None] = {}
+    for path in paths:
+        if any(path not in setting for setting in settings) and _unexplained(settings, path):
+            lacking = [setting for setting in settings if path not in setting]
+            found |= dict.fromkeys(one for one in lacking if path.partition(".")[0] in sections[one])
+    return list(found)
 
 
 def _alike(settings: Sequence[Setting], paths: Sequence[str]) -> list[list[Setting]]:

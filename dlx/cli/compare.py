@@ -35,7 +35,7 @@ def compare(
         list[str] | None,
         typer.Option(
             "--metric", "-m", metavar="METRIC",
-            help="test_accuracy, val_loss@best, loss@epoch:10, grad_norm[1], grad_ratio, "
+            help="test_accuracy, val_loss@best, train_loss@epoch:10, grad_norm[1], grad_ratio, "
             "epochs_to(val_accuracy>=0.95), … (repeatable).  [default: the test accuracy]",
         ),
     ] = None,
@@ -98,6 +98,7 @@ def compare(
     from dlx.analysis.metrics import parse
     from dlx.analysis.selectors import find
     from dlx.analysis.summaries import Summaries
+    from dlx.cli.versions import completed
     from dlx.errors import UsageError
 
     form = "json" if as_json else form
@@ -116,6 +117,7 @@ def compare(
     chosen = parse(select) if select is not None else None
     summaries = Summaries()
     found = find(results or (), reader=summaries)
+    found.trials = completed(found.trials)
     if changes and not metrics:  # whoever tunes by hand must not tune on the test set
         metrics = usual_metrics(found.trials, USUAL_VALIDATION)
     compared = comparing.compare(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas
 import pytest
+from made import make
 
 import dlx
 from dlx.analysis.frames import DamagedResultsWarning
@@ -86,3 +87,14 @@ def test_importing_dlx_imports_no_pandas() -> None:
     code = "import dlx, sys; assert 'pandas' not in sys.modules and 'numpy' not in sys.modules"
     root = Path(__file__).resolve().parent.parent.parent
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_a_parameter_called_like_a_column_keeps_its_path_there(tmp_path: Path) -> None:
+    spec = "model: {name: mlp, width: 4}\nsweep: {training.optimizer.learning_rate: [0.1, 0.2]}"
+    make(tmp_path, spec, lambda trial, epoch: {"learning_rate": 0.5, "val_accuracy": 0.1}, epochs=1)
+    tables = dlx.read(tmp_path)
+    assert tables.trials["learning_rate"].tolist() == [0.1, 0.2]
+    assert "training.optimizer.learning_rate" not in tables.trials
+    assert tables.metrics["learning_rate"].unique().tolist() == [0.5]
+    assert tables.metrics["training.optimizer.learning_rate"].unique().tolist() == [0.1, 0.2]
+    assert tables.gradients.empty

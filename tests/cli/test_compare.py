@@ -184,3 +184,25 @@ def test_nothing_heavy_is_imported(results: Path, dlx: Callable[..., Any]) -> No
     ended = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert "grad_ratio@init" in ended.stdout
     assert ended.stderr.splitlines()[-1] == "[]"
+
+
+def test_trials_of_an_earlier_version_are_the_same_setting(results: Path, compare: Command) -> None:
+    """Its files lack the fields that were added since: they stand at what they are by default, not apart."""
+    before = compare()
+    later = 0
+    for number, trial in enumerate(sorted((results / "depth" / "trials").iterdir())):
+        lines = (trial / "trial.yaml").read_text().splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(("  precision:", "  use_bias:", "  split:"))]
+        later += len(lines) - len(kept)
+        if number % 2:
+            (trial / "trial.yaml").write_text("".join(kept))
+    assert later == 18
+    assert compare() == before
+
+
+def test_what_this_version_would_not_train_alike_stays_apart(results: Path, compare: Command) -> None:
+    trial = sorted((results / "depth" / "trials").iterdir())[0]
+    text = (trial / "trial.yaml").read_text()
+    (trial / "trial.yaml").write_text(text.replace("  use_bias: true\n", "").replace("width: 4", "width: 5"))
+    rows = json.loads(compare("--json")[1])["rows"]
+    assert sorted(len(row["trials"]) for row in rows) == [1, 2, 3]
