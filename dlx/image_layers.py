@@ -1,0 +1,98 @@
+"""Layers that nets of the literature need beside those of :mod:`dlx.layers`: branches, groups, shortcuts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from dlx.errors import FieldError
+from dlx.layers import Conv2D, Layer, Pair, Shape, Variable, Window
+
+
+@dataclass(frozen=True)
+class Concatenate(Layer):
+    """The maps of all its inputs, one behind the other."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        if len({shape[:-1] for shape in inputs}) > 1:
+            raise FieldError(f"only maps of one size can be joined, not {' and '.join(map(str, inputs))}")
+        return (*inputs[0][:-1], sum(shape[-1] for shape in inputs))
+
+    def build(self) -> Any:
+        import keras
+
+        return keras.layers.Concatenate(name=self.name)
+
+
+@dataclass(frozen=True)
+class GroupedConv2D(Conv2D):
+    """A convolution whose output maps see the input maps of their own group only (Krizhevsky et al. 2012)."""
+
+    groups: int = 2
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        shape = super().output_shape(*inputs)
+        if inputs[0][-1] % self.groups or self.filters % self.groups:
+            raise FieldError(f"{inputs[0][-1]} and {self.filters} maps cannot be divided into {self.groups} groups")
+        return shape
+
+    def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
+        kernel = Variable("kernel", (*self.kernel, inputs[0][-1] // self.groups, self.filters))
+        return (kernel, Variable("bias", (self.filters,))) if self.use_bias else (kernel,)
+
+    def build(self) -> Any:
+        from dlx.keras_image_layers import GroupedConv2D as KerasGroupedConv2D
+
+        return KerasGroupedConv2D(
+            self.filters,
+            self.kernel,
+            self.groups,
+            strides=self.stride,
+            padding=self.padding,
+            use_bias=self.use_bias,
+            kernel_initializer=self.initializers.kernel.build(),
+            bias_initializer=self.initializers.bias.build(),
+            name=self.name,
+        )
+
+
+@dataclass(frozen=True)
+class LocalResponseNormalization(Layer):
+    """a / (k + α Σ a²)^β, the sum over ``neighbours`` maps (Krizhevsky et al. 2012, section 3.3)."""
+
+    neighbours: int = 5
+    k: float = 2.0
+    alpha: float = 1e-4
+    beta: float = 0.75
+
+    def build(self) -> Any:
+        from dlx.keras_image_layers import LocalResponseNormalization as KerasLocalResponseNormalization
+
+        return KerasLocalResponseNormalization(self.neighbours, self.k, self.alpha, self.beta, name=self.name)
+
+
+@dataclass(frozen=True)
+class IdentityShortcut(Layer):
+    """Every second position (each, at stride 1) of its input, with maps of zeros added up to ``filters``.
+
+    Shortcuts of type A, which have no parameters (He et al. 2016, section 4.2).
+    """
+
+    filters: int
+    stride: Pair
+
+    @property
+    def window(self) -> Window:
+        return Window((1, 1), self.stride)
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        height, width, channels = inputs[0]
+        if channels > self.filters:
+            raise FieldError(f"{channels} maps cannot be padded to {self.filters}")
+        return math.ceil(height / self.stride[0]), math.ceil(width / self.stride[1]), self.filters
+
+    def build(self) -> Any:
+        from dlx.keras_image_layers import IdentityShortcut as KerasIdentityShortcut
+
+        return KerasIdentityShortcut(self.filters, self.stride, name=self.name)

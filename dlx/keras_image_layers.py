@@ -1,0 +1,115 @@
+"""The layers of :mod:`dlx.image_layers` that Keras does not have (or not on every backend), in Keras ops.
+
+Imported only when a network is built. Registered, so that ``.keras`` files that hold them
+load wherever dlx is importable.
+"""
+
+# Keras has no types that mypy could use: its classes and decorators are Any.
+# mypy: disable-error-code="misc, untyped-decorator"
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+register = keras.saving.register_keras_serializable("dlx")
+
+
+@register
+class GroupedConv2D(keras.layers.Layer):
+    """A convolution in groups: one kernel variable, one ordinary convolution per group.
+
+    Keras' own ``groups`` have no gradient on TensorFlow without a GPU.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Sequence[int],
+        groups: int,
+        strides: Sequence[int] = (1, 1),
+        padding: str = "valid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters, self.groups, self.padding, self.use_bias = filters, groups, padding, use_bias
+        self.kernel_size, self.strides = tuple(kernel_size), tuple(strides)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        shape = (*self.kernel_size, input_shape[-1] // self.groups, self.filters)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer=self.bias_initializer)
+
+    def call(self, inputs: Any) -> Any:
+        parts = zip(ops.split(inputs, self.groups, axis=-1), ops.split(self.kernel, self.groups, axis=-1), strict=True)
+        outputs = [ops.conv(part, kernel, self.strides, self.padding) for part, kernel in parts]
+        joined = ops.concatenate(outputs, axis=-1)
+        return joined + self.bias if self.use_bias else joined
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        plain = keras.layers.Conv2D(self.filters, self.kernel_size, self.strides, self.padding)
+        return plain.compute_output_shape(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "groups": self.groups,
+            "strides": self.strides,
+            "padding": self.padding,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+
+
+@register
+class LocalResponseNormalization(keras.layers.Layer):
+    """a / (k + α Σ a²)^β over neighbouring maps."""
+
+    def __init__(self, neighbours: int, k: float, alpha: float, beta: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.neighbours, self.k, self.alpha, self.beta = neighbours, k, alpha, beta
+
+    def call(self, inputs: Any) -> Any:
+        maps, reach = inputs.shape[-1], self.neighbours // 2
+        squares = ops.pad(ops.square(inputs), [[0, 0], [0, 0], [0, 0], [reach, reach]])
+        total = sum(squares[..., first : first + maps] for first in range(2 * reach + 1))
+        return inputs / ops.power(self.k + self.alpha * total, self.beta)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        mine = {"neighbours": self.neighbours, "k": self.k, "alpha": self.alpha, "beta": self.beta}
+        return {**super().get_config(), **mine}
+
+
+@register
+class IdentityShortcut(keras.layers.Layer):
+    """Positions a stride apart, and maps of zeros behind its own up to ``filters``."""
+
+    def __init__(self, filters: int, strides: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters, self.strides = filters, tuple(strides)
+
+    def call(self, inputs: Any) -> Any:
+        taken = inputs[:, :: self.strides[0], :: self.strides[1], :]
+        return ops.pad(taken, [[0, 0], [0, 0], [0, 0], [0, self.filters - inputs.shape[-1]]])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, _ = input_shape
+        return batch, -(-height // self.strides[0]), -(-width // self.strides[1]), self.filters
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "strides": self.strides}

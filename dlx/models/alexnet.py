@@ -1,0 +1,89 @@
+"""AlexNet: the net of 2012 in two groups, and the single tower that is called so today."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from dlx.activations import ActivationName
+from dlx.errors import FieldError
+from dlx.fields import Fraction, Positive
+from dlx.image_layers import GroupedConv2D, LocalResponseNormalization
+from dlx.initializers import Initializer, KernelAndBias
+from dlx.layers import Activation, Conv2D, Dense, Flatten, Pooling2D, Shape, ZeroPadding2D
+from dlx.models import ModelSpec, _blocks
+from dlx.network import Network
+
+# Maps, kernel, groups and whether pooling follows; the first convolution has stride 4.
+LAYERS = {
+    "grouped": ((96, 11, 1, True), (256, 5, 2, True), (384, 3, 1, False), (384, 3, 2, False), (256, 3, 2, True)),
+    "one_tower": ((64, 11, 1, True), (192, 5, 1, True), (384, 3, 1, False), (256, 3, 1, False), (256, 3, 1, True)),
+}
+NORMALIZED = (1, 2)
+SMALLEST = {"grouped": 67, "one_tower": 63}
+
+
+class Spec(ModelSpec):
+    """Five convolutions, three of them followed by overlapping pooling, and three dense layers.
+
+    ``grouped``: the paper's, whose second, fourth and fifth convolutions see half of the maps
+    each, as they lay on two GPUs; for 227 × 227 pixels (the paper says 224, which does not work
+    out). ``one_tower``: Krizhevsky 2014, for 224 × 224.
+    """
+
+    summary: ClassVar[str] = "AlexNet, in two groups as published in 2012 or in one tower"
+    source: ClassVar[str] = (
+        "Krizhevsky, Sutskever, Hinton 2012, ImageNet Classification with Deep Convolutional Neural Networks; "
+        "Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks"
+    )
+
+    name: Literal["alexnet"] = "alexnet"
+    variant: Literal["one_tower", "grouped"] = Field(
+        default="one_tower", description="one tower, or the paper's groups"
+    )
+    local_response_normalization: bool = Field(
+        default=False, description="the paper's normalisation over neighbouring maps, after the first two convolutions"
+    )
+    dense: Positive = Field(default=4096, description="units of each of the two hidden dense layers")
+    dropout: Fraction = Field(default=0.5, description="fraction dropped in training around the hidden dense layers")
+    activation: ActivationName = Field(default="relu", description="nonlinearity of all hidden layers")
+    initializer: Initializer = Field(
+        default=KernelAndBias(), description="initial weights: a name, or {kernel: …, bias: …}"
+    )
+
+    def network(self, input_shape: Shape, outputs: int) -> Network:
+        if len(input_shape) != 3:
+            raise FieldError(f"{self.name} needs images (height, width, channels), the data have shape {input_shape}")
+        smallest = SMALLEST[self.variant]
+        if min(input_shape[:2]) < smallest:
+            size = "{}x{}".format(*input_shape)
+            raise FieldError(f"alexnet ({self.variant}) needs images of at least {smallest}x{smallest}, not {size}")
+        network = Network(self.name, input_shape)
+        if self.variant == "one_tower":
+            network.add(ZeroPadding2D("padding", 2))
+        for number, (filters, kernel, groups, pooled) in enumerate(LAYERS[self.variant], start=1):
+            name = f"conv_{number}"
+            window = kernel, kernel
+            if number == 1:
+                network.add(Conv2D(name, filters, window, self.initializer, (4, 4)))
+            elif groups == 1:
+                network.add(Conv2D(name, filters, window, self.initializer, padding="same"))
+            else:
+                network.add(GroupedConv2D(name, filters, window, self.initializer, padding="same", groups=groups))
+            network.add(Activation(f"{name}_activation", self.activation))
+            if self.local_response_normalization and number in NORMALIZED:
+                network.add(LocalResponseNormalization(f"{name}_normalization"))
+            if pooled:
+                network.add(Pooling2D(f"pool_{number}", "max", (3, 3), (2, 2)))
+        network.add(Flatten("flatten"))
+        for number in (1, 2):
+            # One tower drops what goes into a dense layer, the paper what comes out.
+            if self.variant == "one_tower":
+                _blocks.drop(network, f"dropout_{number}", self.dropout)
+            network.add(Dense(f"dense_{number}", self.dense, self.initializer))
+            network.add(Activation(f"dense_{number}_activation", self.activation))
+            if self.variant == "grouped":
+                _blocks.drop(network, f"dropout_{number}", self.dropout)
+        network.add(Dense("output", outputs, self.initializer))
+        return network
