@@ -20,7 +20,7 @@ from dlx.spec import load_text
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [name for names in commands.PANELS.values() for name in names]
 
-AFTER_A_RUN = ("run", "compare", "diagnose", "diff", "status", "predict", "evaluate")
+AFTER_A_RUN = ("run", "compare", "diagnose", "diff", "status", "predict", "evaluate", "report")
 """Commands whose examples are tried below, with the results that they are about."""
 
 _EXAMPLE = re.compile(r"Example: (dlx .+(?:\n(?!\n).+)*)")
@@ -90,6 +90,9 @@ def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.Complete
     told = dlx(*example("diagnose"), DLX_RESULTS=str(tmp_path / "results"))
     assert told.returncode == 0, told.stderr
     assert "dense_1 learns" in told.stdout
+    reported = dlx(*example("report"), cwd=tmp_path)
+    assert reported.returncode == 0, reported.stderr
+    assert reported.stdout.startswith("quickstart.html: 4 trials, ")
     told = dlx(*example("diff"), DLX_RESULTS=str(tmp_path / "results"))
     assert told.returncode == 0, told.stderr
     assert "model.depth  1 → 2" in told.stdout

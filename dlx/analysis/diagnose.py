@@ -12,6 +12,7 @@ from dlx.analysis.settings import Pooled, pool
 from dlx.analysis.trials import Trial
 from dlx.diagnoses import DiagnosisSpec, Finding, NotJudged, registry
 from dlx.errors import DlxError, ResultsError, UsageError, nearest
+from dlx.language import _
 from dlx.records.history import History, read_history
 from dlx.scalars import read_inline
 
@@ -194,3 +195,33 @@ def _together(rule: str, found: Sequence[TrialDiagnosis]) -> PooledVerdict | Non
     verdict, told = raised[(len(raised) - 1) // 2]
     trials = tuple(each.trial for _, each in raised)
     return PooledVerdict(rule, told, verdict, trials, raised[0][0].headline, raised[-1][0].headline)
+
+
+def pooled_sentence(verdict: PooledVerdict, setting: SettingDiagnosis) -> str:
+    """A verdict on the seeds of one setting together: that of the seed in the middle."""
+    if setting.judged == 1:
+        return verdict.verdict.sentence
+    rule = registry.get(verdict.rule)(name=verdict.rule)
+    given = {
+        "sentence": verdict.verdict.sentence,
+        "count": len(verdict.trials),
+        "total": setting.judged,
+        "seed": verdict.told.trial.seed,
+        "span": rule.span(verdict.low, verdict.high),
+    }
+    if len(verdict.trials) == 1:
+        return _("{sentence} (seed {seed} alone, of {total})").format(**given)
+    if verdict.low == verdict.high:
+        return _("{sentence} (seed {seed}; so in {count} of {total} seeds)").format(**given)
+    return _("{sentence} (seed {seed}; so in {count} of {total} seeds, {span})").format(**given)
+
+
+def advice(finding: Finding) -> list[str]:
+    """What to try, as one sentence; none where the finding suggests nothing."""
+    if not finding.suggestions:
+        return []
+    tried = [f"--set {suggestion}" for suggestion in finding.suggestions]
+    text = tried[0]
+    for other in tried[1:]:
+        text = _("{one}, or {other}").format(one=text, other=other)
+    return [_("try {changes}").format(changes=text)]

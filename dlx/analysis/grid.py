@@ -36,6 +36,11 @@ class Grid:
         """Characters of a line of :meth:`lines`."""
         return sum(self._widths()) + 2 * (len(self.headings) - 1)
 
+    @property
+    def numeric(self) -> list[bool]:
+        """Of each column whether it holds numbers, which stand to the right."""
+        return self._numeric()
+
     def lines(self, *, bold: bool = False) -> list[str]:
         """Aligned columns under their headings, numbers to the right; ``bold`` with a terminal's codes."""
         widths, numeric = self._widths(), self._numeric()

@@ -17,7 +17,7 @@ from dlx.errors import UsageError, nearest
 
 PANELS = {
     "Run": ("run", "sweep", "tune"),
-    "Look": ("status", "compare", "diagnose", "diff", "plot", "show"),
+    "Look": ("status", "compare", "diagnose", "diff", "plot", "report", "show"),
     "Use": ("predict", "evaluate"),
     "Registry": ("models", "datasets"),
     "Set-up": ("new", "check", "schema", "doctor"),

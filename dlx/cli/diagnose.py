@@ -12,7 +12,7 @@ from dlx.cli.options import Json, Plugins
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dlx.analysis.diagnose import PooledVerdict, SettingDiagnosis, TrialDiagnosis, Verdict
+    from dlx.analysis.diagnose import SettingDiagnosis, TrialDiagnosis, Verdict
     from dlx.diagnoses import DiagnosisSpec
     from dlx.errors import DlxError
 
@@ -116,6 +116,7 @@ def _judged(settings: Sequence[SettingDiagnosis]) -> int:
 
 
 def _report(settings: Sequence[SettingDiagnosis], columns: Mapping[str, str], each_seed: bool) -> list[str]:
+    from dlx.analysis.diagnose import advice, pooled_sentence
     from dlx.analysis.settings import label
     from dlx.language import _, plural
 
@@ -127,11 +128,13 @@ def _report(settings: Sequence[SettingDiagnosis], columns: Mapping[str, str], ea
         if each_seed:
             for each in setting.trials:
                 title = f"{name}, seed {each.trial.seed}{_standing(each)}"
-                lines += _block(title, [(v.rule, [v.sentence, *_advice(v)]) for v in each.verdicts], each.looked_at)
+                lines += _block(
+                    title, [(v.rule, [v.sentence, *advice(v.finding)]) for v in each.verdicts], each.looked_at
+                )
         else:
             seeds = plural("{count} trial", "{count} trials", len(setting.trials)).format(count=len(setting.trials))
             title = f"{name} ({seeds}{_standings(setting)})"
-            pooled = [(v.rule, [_pooled_sentence(v, setting), *_advice(v.verdict)]) for v in setting.verdicts]
+            pooled = [(v.rule, [pooled_sentence(v, setting), *advice(v.verdict.finding)]) for v in setting.verdicts]
             lines += _block(title, pooled, setting.judged > 0)
     if lacking := _lacking(settings):
         lines += ["", *_wrapped(_("Not judged: {rules}.").format(rules="; ".join(lacking)), "")]
@@ -163,39 +166,6 @@ def _wrapped(text: str, indent: str) -> list[str]:
         text, max(40, width), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False,
         break_long_words=False,
     )  # fmt: skip
-
-
-def _pooled_sentence(verdict: PooledVerdict, setting: SettingDiagnosis) -> str:
-    from dlx.diagnoses import registry
-    from dlx.language import _
-
-    if setting.judged == 1:
-        return verdict.verdict.sentence
-    rule = registry.get(verdict.rule)(name=verdict.rule)
-    given = {
-        "sentence": verdict.verdict.sentence,
-        "count": len(verdict.trials),
-        "total": setting.judged,
-        "seed": verdict.told.trial.seed,
-        "span": rule.span(verdict.low, verdict.high),
-    }
-    if len(verdict.trials) == 1:
-        return _("{sentence} (seed {seed} alone, of {total})").format(**given)
-    if verdict.low == verdict.high:
-        return _("{sentence} (seed {seed}; so in {count} of {total} seeds)").format(**given)
-    return _("{sentence} (seed {seed}; so in {count} of {total} seeds, {span})").format(**given)
-
-
-def _advice(verdict: Verdict) -> list[str]:
-    from dlx.language import _
-
-    if not verdict.finding.suggestions:
-        return []
-    tried = [f"--set {suggestion}" for suggestion in verdict.finding.suggestions]
-    text = tried[0]
-    for other in tried[1:]:
-        text = _("{one}, or {other}").format(one=text, other=other)
-    return [_("try {changes}").format(changes=text)]
 
 
 def _standing(each: TrialDiagnosis) -> str:
@@ -275,6 +245,7 @@ def _print_json(
 ) -> None:
     import json
 
+    from dlx.analysis.diagnose import pooled_sentence
     from dlx.analysis.settings import label, value_at
 
     content = {
@@ -295,7 +266,7 @@ def _print_json(
                         "low": _number(verdict.low),
                         "high": _number(verdict.high),
                         **_verdict(verdict.verdict),
-                        "sentence": _pooled_sentence(verdict, setting),
+                        "sentence": pooled_sentence(verdict, setting),
                     }
                     for verdict in setting.verdicts
                 ],

@@ -45,5 +45,9 @@ Engine = Annotated[
     Literal["tensorflow", "jax"] | None,
     typer.Option("--engine", metavar="NAME", help="tensorflow or jax.  [default: as the trial was trained]"),
 ]
+Lang = Annotated[
+    str | None,
+    typer.Option("--lang", metavar="CODE", help="Language of what is said: en, es.  [default: DLX_LANG, en]"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]

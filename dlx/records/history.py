@@ -132,14 +132,15 @@ class History:
 
     @cached_property
     def classes(self) -> int | None:
-        """How many classes there are to tell apart; None for a regression."""
+        """How many classes there are to tell apart; None for a regression, and where no shape is on record."""
         if not self.metric("train_accuracy"):
             return None
         rows = self.tables.get(LAYERS.name)
         if rows is None or not self.numbered:
             return None
         shape = rows.texts("output_shape")[rows.texts("name").index(self.numbered[-1])]
-        return max(2, int(shape.rpartition("x")[2]))
+        units = shape.rpartition("x")[2]
+        return max(2, int(units)) if units.isdecimal() else None
 
     def skill(self, part: str) -> list[float | None]:
         """How far from guessing (0) to perfect (1), epoch by epoch: R², or the accuracy put on that scale.
