@@ -165,17 +165,22 @@ class Trained:
         Classification: (n, classes), at least 0 and with sum 1. A softmax's are what it says;
         of outputs that stand each for a class, the share of each (of the logistic loss, those
         of σ(h); a single such output is the probability of class 1). Regression: (n, targets).
+        Autoencoders: (n, inputs), as they see them, scaled.
         """
         import numpy as np
         from keras import ops
 
         from dlx.losses import answer
 
-        logits, loss = ops.convert_to_tensor(self.logits(examples)), self.trial.setting.loss
-        regression = self.info.task == "regression"
-        answers = answer(logits, self.activation) if regression else loss.probabilities(logits, self.activation)
+        logits, setting = ops.convert_to_tensor(self.logits(examples)), self.trial.setting
+        classes = setting.task == "classification"
+        answers = (setting.loss.probabilities if classes else answer)(logits, self.activation)
         found = np.asarray(ops.convert_to_numpy(answers))
-        if regression and self.trial.setting.dataset.scales_targets() and (scaling := self.splits.target_scaling):
+        if (
+            setting.task == "regression"
+            and self.trial.setting.dataset.scales_targets()
+            and (scaling := self.splits.target_scaling)
+        ):
             subtract, divide = np.asarray(scaling, np.float32)
             found = found * divide + subtract
         return found

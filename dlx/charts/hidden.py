@@ -28,7 +28,9 @@ class Spec(ChartSpec):
     summary: ClassVar[str] = "a layer's activations of the test set as a scatter, coloured by class, of one trial"
     source: ClassVar[str] = "van der Maaten and Hinton, Visualizing data using t-SNE (2008)"
 
-    layer: str | None = Field(default=None, description="a layer, by number or name; null: the last hidden one")
+    layer: str | None = Field(
+        default=None, description="a layer, by number or name; null: the last hidden one, an autoencoder's code"
+    )
     method: Literal["units", "pca", "tsne"] | None = Field(
         default=None,
         description="units (two of them, as they are), pca or tsne; null: units of a layer of two, else pca",
@@ -55,13 +57,16 @@ class Spec(ChartSpec):
             raise UsageError(f"the data of {subject.name} have no test part")
         inputs, targets = test.read(np.arange(min(self.most, len(test))))
         outputs = network.activations(inputs)
-        name = _layer(self.layer, list(outputs))
+        classifies = network.trial.setting.task == "classification"
+        # The last hidden layer is what a classifier decides by; of an autoencoder one wants to see the code.
+        usual = list(outputs)[-2:][0] if classifies else min(outputs, key=lambda each: outputs[each][0].size)
+        name = usual if self.layer is None else _layer(self.layer, list(outputs))
         values = outputs[name].reshape(len(inputs), -1)
         width = values.shape[1]
         method = self.method or ("units" if width == 2 else "pca")
         points, axes, said = reduced(values, method, (self.units[0], self.units[1]))
         names = network.class_names
-        predicted = network.labels(inputs) if names else None
+        predicted = network.labels(inputs) if names and classifies else None
         rows = [
             {
                 "x": float(x),
@@ -72,12 +77,12 @@ class Spec(ChartSpec):
             }
             for at, ((x, y), target) in enumerate(zip(points, targets, strict=True))
         ]
-        # The CSV has the axes' names in no column: they are in the caption.
         if names:
             rows.sort(key=lambda row: names.index(str(row["class"])))
         subtitle = _("{layer}, {width} units, {said}").format(layer=name, width=width, said=said)
-        columns = ("id", "class", "right", "x", "y") if names else ("id", "class", "x", "y")
+        columns = ("id", "class", *(("right",) if names and classifies else ()), "x", "y")
         caption = _("Activations of {n} test examples in {subtitle}.").format(n=len(rows), subtitle=subtitle)
+        # What the axes are is the same for all rows, so that it goes beside the columns.
         return Tidy(
             columns, [{**row, "x_axis": axes[0], "y_axis": axes[1]} for row in rows], caption=caption, subtitle=subtitle
         )
@@ -86,7 +91,7 @@ class Spec(ChartSpec):
         import altair as alt
 
         classes = tidy.distinct("class")
-        named = "right" in tidy.columns
+        named = isinstance(tidy.rows[0]["class"], str)
         first = tidy.rows[0]
         series = Series(canvas, "class", classes)
         side = min(canvas.width, canvas.theme.height * 1.6)
@@ -126,10 +131,8 @@ class Spec(ChartSpec):
         )
 
 
-def _layer(wanted: str | None, names: list[str]) -> str:
-    """A layer's Keras name from what was asked for; the last hidden one by default."""
-    if wanted is None:
-        return names[-2] if len(names) > 1 else names[-1]
+def _layer(wanted: str, names: list[str]) -> str:
+    """A layer's Keras name from its name or its number."""
     if wanted in names:
         return wanted
     if wanted.lstrip("-").isdecimal() and 0 < abs(int(wanted)) <= len(names):

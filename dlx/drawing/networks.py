@@ -82,8 +82,8 @@ def predictions_of(run: Run) -> Predictions:
 
     setting = trial_of(run).setting
     info = setting.dataset.info()
-    if info.task != "classification":
-        raise UsageError(f"{run.name} is a regression: it predicts no classes")
+    if setting.task != "classification":
+        raise UsageError(f"{run.name} is a {setting.task}: it predicts no classes")
     rows = run.tables.get("predictions")
     if rows is not None and "label" in rows.columns:
         names = [name for name in rows.columns if name.startswith("probability_")]

@@ -66,11 +66,12 @@ PICTURES = (
         "hidden convolutions --method tsne --set most=300",
         "The last hidden layer's view of the test set.",
     ),
+    Picture("reconstructions.svg", "reconstructions autoencoder", "Digits through a code of eight units, and back."),
     Picture("confusion.svg", "confusion convolutions", "Which digits are taken for which."),
     Picture(
         "boundary.svg",
         "boundary plane --set most=150",
-        "Four lines, two hidden units, XOR. As `boundary.html` it has a slider over the epochs.",
+        "Four lines fence one class in. As `boundary.html` it has a slider over the epochs.",
     ),
 )
 

@@ -31,6 +31,7 @@ SPECS = {
     "probed": "dataset: digits\nmodel: {name: mlp, hidden: [12, 2], activation: tanh}\ntraining: {epochs: 3}\n"
     "probes: {predictions: {}}\n",
     "conv": "dataset: digits\nmodel: {name: cnn}\ntraining: {epochs: 1}\n",
+    "auto": "dataset: digits\nmodel: {name: autoencoder, hidden: [16, 2]}\ntraining: {epochs: 2}\n",
     "plane": "dataset: {name: points, shape: moons, n: 200, scaling: standardize}\n"
     "model: {name: mlp, hidden: [3, 2], activation: tanh}\ntraining: {epochs: 20, optimizer: adam}\n",
 }
@@ -166,6 +167,30 @@ def test_feature_maps_are_convolutions_of_the_example(trained: Path, digits: tup
             (windows * arrays["conv_1/kernel"][:, :, 0, at]).sum(axis=(2, 3)) + arrays["conv_1/bias"][at], 0
         )
         np.testing.assert_allclose(image.pixels, expected, atol=1e-5)
+
+
+def test_reconstructions_are_what_the_decoder_gives(trained: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    arrays = weights(trained, "auto")
+    values = digits[0][5:8]
+    for layer in ("dense_1", "dense_2", "decoder_2", "decoder_1"):
+        values = values @ arrays[f"{layer}/kernel"] + arrays[f"{layer}/bias"]
+        values = np.maximum(values, 0) if layer in ("dense_1", "decoder_2") else values
+    images = images_of(drawn(trained, "reconstructions", "auto", units="3", example="5"))
+    for row, expected in enumerate((digits[0][5:8], values)):
+        found = [image.pixels for image in images if image.row == row]
+        np.testing.assert_allclose(found, expected.reshape(3, 8, 8), atol=1e-5)
+
+
+def test_an_autoencoder_shows_its_code_and_has_no_confusion(
+    trained: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    arrays = weights(trained, "auto")
+    hidden = np.maximum(digits[0] @ arrays["dense_1/kernel"] + arrays["dense_1/bias"], 0)
+    code = hidden @ arrays["dense_2/kernel"] + arrays["dense_2/bias"]
+    rows = sorted(drawn(trained, "hidden", "auto").rows, key=lambda row: row["id"])
+    np.testing.assert_allclose([[row["x"], row["y"]] for row in rows], code, atol=1e-4)
+    with pytest.raises(UsageError, match="is a reconstruction: it predicts no classes"):
+        drawn(trained, "confusion", "auto")
 
 
 def test_boundary_regions_lines_and_hidden_points(trained: Path) -> None:
