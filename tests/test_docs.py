@@ -20,7 +20,7 @@ from dlx.spec import load_text
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [name for names in commands.PANELS.values() for name in names]
 
-AFTER_A_RUN = ("run", "compare", "diagnose", "diff", "status", "predict", "evaluate", "report")
+AFTER_A_RUN = ("run", "compare", "diagnose", "diff", "status", "predict", "evaluate", "report", "sample")
 """Commands whose examples are tried below, with the results that they are about."""
 
 _EXAMPLE = re.compile(r"Example: (dlx .+(?:\n(?!\n).+)*)")
@@ -67,6 +67,24 @@ def test_the_example_of_status_tells_of_a_run(
     compared = dlx(*example("compare"), cwd=tmp_path)
     assert compared.returncode == 0, compared.stderr
     assert compared.stdout.startswith("n  test_accuracy@last (%)\n")
+
+
+def test_the_example_of_sample_draws_from_a_belief_net(
+    dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    spec = """
+model: {name: mlp, hidden: [20, 10], activation: sigmoid}
+pretraining: {method: rbm, epochs: 1}
+training: {epochs: 1}
+"""
+    (tmp_path / "belief.yaml").write_text(spec, encoding="utf-8")
+    assert dlx("run", "belief.yaml", "--quiet", cwd=tmp_path).returncode == 0
+    ended = dlx(*example("sample"), cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "25 examples after 1000 steps: digits.png\n"
+    from PIL import Image
+
+    assert Image.open(tmp_path / "digits.png").size == (44, 44)
 
 
 def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dlx.errors import UsageError, nearest
 PANELS = {
     "Run": ("run", "sweep", "tune"),
     "Look": ("status", "compare", "diagnose", "diff", "plot", "report", "show"),
-    "Use": ("predict", "evaluate"),
+    "Use": ("predict", "evaluate", "sample"),
     "Registry": ("models", "datasets"),
     "Set-up": ("new", "check", "schema", "doctor"),
 }

@@ -26,8 +26,8 @@ def sweep(
         typer.Argument(
             metavar="AXIS[=VALUES]|SPEC",
             help="What is varied: depth, width, activation, initializer, optimizer, learning-rate, batch-size, "
-            "dropout, normalization, each with usual values, or any path of a spec with its VALUES: relu,tanh or 1..8 "
-            "or log(1e-4,1e-1,7). Last, a spec; without one, a small study that comes with dlx.",
+            "dropout, normalization, pretraining, each with usual values, or any path of a spec with its VALUES: "
+            "relu,tanh or 1..8 or log(1e-4,1e-1,7). Last, a spec; without one, a small study that comes with dlx.",
             show_default=False,
         ),
     ],

@@ -58,7 +58,12 @@ USUAL = {
     "optimizer": "sgd,rmsprop,adam",
     "learning-rate": "log(1e-4, 1e-1, 4)",
     "batch-size": "1,10,100,1000",
-    "pretraining": "{method: none, match: epochs},autoencoder,denoising_autoencoder,rbm",
+    "pretraining": ", ".join(
+        [
+            "{method: none, match: epochs, epochs: 20}",
+            *(f"{{method: {method}, epochs: 20}}" for method in ("autoencoder", "denoising_autoencoder", "rbm")),
+        ]
+    ),
 }
 """The values of those axes where nobody says which: enough to see what the axis does, few enough for a lecture."""
 

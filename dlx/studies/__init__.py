@@ -11,4 +11,7 @@ _HERE = Path(__file__).parent
 def study(axes: Collection[str]) -> Path:
     """The spec for these axes: of one axis alone its own, where there is one, else the general one."""
     own = [_HERE / f"{axis}.yaml" for axis in axes]
-    return own[0] if len(own) == 1 and own[0].is_file() else _HERE / "general.yaml"
+    if len(own) == 1 and own[0].is_file():
+        return own[0]
+    # Not every net can be pretrained in every way: what the others vary is varied in one that can.
+    return _HERE / ("pretraining.yaml" if "pretraining" in axes else "general.yaml")
