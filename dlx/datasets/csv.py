@@ -188,7 +188,7 @@ class Spec(InMemory):
 
         known = _known(self, *self._versions())
         try:
-            table = _table(self, _files.version(path), "path", known.layout)
+            table = _table(self, _files.version(path), "path", known.layout, labelled=labelled)
             found = examples(table, known.layout, labelled=labelled)
         except FieldError as error:
             raise DataError(error.message) from None
@@ -314,7 +314,7 @@ def _layout(spec: Spec, version: Any) -> Layout:
     return layout(table, learned, task, used, frozenset(spec.categorical), spec.missing)
 
 
-def _table(spec: Spec, version: Any, field: str, like: Layout | None) -> Table:
+def _table(spec: Spec, version: Any, field: str, like: Layout | None, *, labelled: bool = True) -> Table:
     """A file's table; ``like`` the training file, whose columns it must have and whose categories are texts."""
     from dlx.datasets._table import Writing, read_table
 
@@ -323,6 +323,6 @@ def _table(spec: Spec, version: Any, field: str, like: Layout | None) -> Table:
         texts |= {feature.column for feature in like.features if feature.categories is not None}
     table = read_table(version, field, Writing(spec.separator, spec.encoding, spec.columns), frozenset(texts))
     if like is not None:
-        for feature in like.features:
-            table.column(feature.column, field)
+        for name in [*(feature.column for feature in like.features), *(like.labels if labelled else ())]:
+            table.column(name, field)
     return table

@@ -246,6 +246,9 @@ def test_other_files_for_predictions(write: Write, tmp_path: Path) -> None:
     assert spec.examples(str(new), splits, labelled=False).inputs.tolist() == [[3], [there]]
     new.write_text("extra,x,y\nq,3,1\n")
     assert spec.examples(str(new), splits, labelled=True).targets.tolist() == [1]
+    with pytest.raises(DataError, match="there is no column 'y'"):
+        new.write_text("extra,x\nq,3\n")
+        spec.examples(str(new), splits, labelled=True)
     new.write_text("z\n1\n")
     with pytest.raises(DataError, match="there is no column 'x'"):
         spec.examples(str(new), splits, labelled=False)
@@ -316,6 +319,7 @@ def test_one_clear_message(write: Write, text: Any, settings: dict[str, Any], pa
         ("a,y\n1,u\n2,w\n", r"row 2 \(line 3\), column 'y': the class 'w' is not one of the training file's \(u, v\)"),
         ("a,y\n1,u\nx,u\n", r"row 2 \(line 3\), column 'a': 'x' is not a number"),
         ("b,y\n1,u\n", "there is no column 'a'"),
+        ("a,b\n1,u\n", "there is no column 'y'"),
         ("a,y\n,u\n", "the value is missing"),
     ],
 )

@@ -102,3 +102,15 @@ def test_a_flipped_byte(at: int) -> None:
     content = bytearray(file.getvalue())
     content[at % len(content)] ^= 0x10
     outcome("npz", bytes(content))
+
+
+@given(LINES, st.sampled_from([None, "drop", "mean"]), st.sampled_from([("label", "a"), ("target", "b")]))
+@settings(max_examples=100)
+def test_any_cells_in_a_test_file(lines: list[list[str]], missing: str | None, learned: tuple[str, str]) -> None:
+    good = "a,b,c\n1,2,x\n2,3,y\n1,5,x\n2,6,\n1,7,y\n2,9,x\n"
+    text = "\n".join([",".join(["a", "b", "c", "d"][: len(lines[0])]), *(",".join(line) for line in lines)])
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder) / "test.csv"
+        other.write_text(text)
+        changed: dict[str, Any] = {learned[0]: learned[1], "test_path": str(other), "validation": 0}
+        outcome("csv", good.encode(), missing=missing or "drop", **changed)
