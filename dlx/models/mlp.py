@@ -68,7 +68,9 @@ class Spec(ModelSpec):
             return {**data, "depth": None, "width": None}
         if "parameters" in given:
             if "width" in given:
-                raise ValueError("parameters and width are both given: the one says what the other is")
+                raise ValueError(
+                    "parameters and width are both given: parameters chooses the width, leave it out or null"
+                )
             return {**data, "width": None}
         return data
 
