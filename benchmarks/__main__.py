@@ -22,6 +22,7 @@ from benchmarks.measures import (
     startup,
     steps,
     tables,
+    tuning,
 )
 from benchmarks.report import Figure, markdown
 
@@ -35,6 +36,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "memory": memory.measure,
     "tables": tables.measure,
     "compare": comparing.measure,
+    "tuning": tuning.measure,
 }
 
 

@@ -150,8 +150,6 @@ class _Tuning:
         if len(self._taken()) >= self.enough:
             return None
         asked = self.study.ask({dimension.path: _distribution(dimension) for dimension in self.search.dimensions})
-        asked.set_user_attr("host", socket.gethostname())
-        asked.set_user_attr("pid", os.getpid())
         earlier = [one for one in self._taken() if one.number < asked.number]
         if len(earlier) >= self.enough:
             self._withdraw(asked)
@@ -172,10 +170,10 @@ class _Tuning:
             self.study.enqueue_trial(left.params, user_attrs={"continues": left.number})
 
     def _is_left(self, begun: optuna.trial.FrozenTrial) -> bool:
-        trial, pid = begun.user_attrs.get("trial"), begun.user_attrs.get("pid")
+        trial, host, pid = begun.user_attrs.get("begun", (None, None, None))
         if trial is not None and self.place.trial(trial).holder() is not None:
             return False
-        if pid is not None and begun.user_attrs.get("host") == socket.gethostname():
+        if pid is not None and host == socket.gethostname():
             return pid == os.getpid() or not atomic.process_lives(pid)
         started = begun.datetime_start
         return started is None or datetime.now() - started > _JUST_BEGUN
@@ -215,7 +213,7 @@ class _Tuning:
                 raise UsageError(f"{_INVALID} choices in a row do not go together: {error.problems[0]}") from None
             return
         self.invalid = 0
-        asked.set_user_attr("trial", trial.id)
+        asked.set_user_attr("begun", (trial.id, socket.gethostname(), os.getpid()))
         status = self._train(trial, asked)
         if status is None or status.state in ("interrupted", "running", "pending"):
             if not self.stop.requested:  # another process has it, or it cannot go on
@@ -242,6 +240,8 @@ class _Tuning:
         directory.create(resolved(trial, self.place.path.name), listing)
         stop = Stop(outer=self.stop)
         pruning = self.options.pruner != "none"
+        # After 1, 2, 3, 4, 6, 8, 11, … epochs: each look is a write to the journal, which all processes wait for.
+        looks = {round(2 ** (power / 2)) for power in range(64)} - {trial.setting.training.epochs}
         last = ""
 
         def watch(event: Event) -> None:
@@ -249,7 +249,7 @@ class _Tuning:
             self.observe(event)
             if isinstance(event, TrialStarted):
                 last = list(event.epochs)[-1]  # what comes before it measures something else
-            if pruning and isinstance(event, EpochEnded) and event.stage == last and 0 < event.epoch < event.epochs:
+            if pruning and isinstance(event, EpochEnded) and event.stage == last and event.epoch in looks:
                 value = event.metrics.get(self.metric)
                 if value is not None and value == value:
                     asked.report(float(value), event.epoch)
@@ -268,9 +268,9 @@ class _Tuning:
         return [
             Try(
                 one.number,
-                one.user_attrs.get("trial"),
+                _trial_of(one),
                 dict(one.params),
-                self.place.trial(one.user_attrs["trial"]).status().state if "trial" in one.user_attrs else "pending",
+                self.place.trial(trial).status().state if (trial := _trial_of(one)) is not None else "pending",
                 one.value if one.state.name == "COMPLETE" else None,
             )
             for one in self._counted()
@@ -321,7 +321,7 @@ class _Tuning:
     def _submit(self) -> None:
         """``trials.csv``, in the order of the tries."""
         for one in self._counted():
-            if (trial := one.user_attrs.get("trial")) is not None and trial not in self.listings:
+            if (trial := _trial_of(one)) is not None and trial not in self.listings:
                 listing = self.place.trial(trial).status().listing
                 self.listings[trial] = listing or Listing(trial)
         self.place.submit(self.search.experiment.source, list(self.listings.values()))
@@ -351,6 +351,12 @@ class _Tuning:
             )
         except (ValueError, KeyError) as error:
             raise ResultsError(f"{journal} is not the journal of a search: {error}") from error
+
+
+def _trial_of(begun: optuna.trial.FrozenTrial) -> str | None:
+    """The id of a try's trial, as soon as there is one."""
+    trial: str | None = begun.user_attrs.get("begun", (None,))[0]
+    return trial
 
 
 def _metric(search: Search, wanted: str | None) -> str:

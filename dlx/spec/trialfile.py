@@ -40,7 +40,8 @@ def resolved(trial: Trial, experiment: str = "") -> str:
         "optimizer": setting.training.optimizer,
     }
     digests = {"dataset": setting.dataset.digest()}
-    if used := next((one.plugins for one in (*members.values(), *setting.probes.values()) if one.plugins), None):
+    makers = [*members.values(), setting.pretraining, *setting.stages, *setting.training.augmentation]
+    if used := next((one.plugins for one in (*makers, *setting.probes.values()) if one.plugins), None):
         digests["plugins"] = used
     about: dict[str, Any] = {
         "trial": trial.id,
