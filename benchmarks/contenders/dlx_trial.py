@@ -46,7 +46,7 @@ class Rounds:
             now = time.perf_counter()
             if event.epoch:
                 self._rest_took.append(now - self._stepped)
-                self._accuracy = event.metrics["train_accuracy"]
+                self._accuracy = event.metrics.get("train_accuracy")
                 self._left -= 1
             self._asked = now
             if self._left <= 0:
