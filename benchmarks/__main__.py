@@ -18,6 +18,7 @@ from benchmarks.measures import (
     comparing,
     jax,
     memory,
+    plots,
     pretraining,
     recording,
     startup,
@@ -39,6 +40,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "tables": tables.measure,
     "compare": comparing.measure,
     "tuning": tuning.measure,
+    "plot": plots.measure,
 }
 
 

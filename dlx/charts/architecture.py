@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -251,9 +252,9 @@ def _blocks(tidy: Tidy, canvas: Canvas) -> Any:
     abreast = math.ceil(count / lines)
     step = width / abreast
     most = min(step * 0.62, canvas.theme.height * 0.5)
-    tall = most + text * 8.2
-    kinds = list(dict.fromkeys(str(row["type"]) for row in tidy.rows))
-    colours = dict(zip(kinds, map(pale, categories(len(kinds))), strict=True))
+    names = [_named(str(row["name"]), step, canvas) for row in tidy.rows]
+    head = text * (1.4 + max(map(len, names)))
+    tall = head + most + text * 5.8
     shapes = [[int(part) for part in str(row["shape"]).split("×")] for row in tidy.rows]
     largest = max((shape[0] for shape in shapes if len(shape) == 3), default=1)
     longest = max((shape[0] for shape in shapes if len(shape) == 1), default=1)
@@ -262,7 +263,7 @@ def _blocks(tidy: Tidy, canvas: Canvas) -> Any:
     ends: list[tuple[float, float, float, int]] = []
     for number, (row, shape) in enumerate(zip(tidy.rows, shapes, strict=True)):
         line, column = divmod(number, abreast)
-        centre, middle = step * (column + 0.5), tall * line + text * 2.4 + most / 2
+        centre, middle = step * (column + 0.5), tall * line + head + most / 2
         about = f"{row['name']} ({row['type']}): {row['shape']}, {row['parameters']:,}"
         if len(shape) == 3:
             sheets = 1 if shape[2] == 1 else min(5, 2 + int(math.log2(shape[2]) / 2)) if shape[2] > 3 else shape[2]
@@ -272,7 +273,7 @@ def _blocks(tidy: Tidy, canvas: Canvas) -> Any:
             for sheet in range(sheets):
                 left, top = centre - half + shift * sheet, middle - half + shift * sheet
                 marks.add(
-                    "box", x=left, y=top, x2=left + side, y2=top + side, fill=colours[str(row["type"])], about=about
+                    "box", x=left, y=top, x2=left + side, y2=top + side, fill=_colour(str(row["type"])), about=about
                 )
             reach = half
         else:
@@ -280,15 +281,17 @@ def _blocks(tidy: Tidy, canvas: Canvas) -> Any:
             wide = max(text * 0.7, most * 0.1)
             marks.add(
                 "box", x=centre - wide / 2, y=middle - high / 2, x2=centre + wide / 2, y2=middle + high / 2,
-                fill=colours[str(row["type"])], about=about,
+                fill=_colour(str(row["type"])), about=about,
             )  # fmt: skip
             reach = wide / 2
         ends.append((centre - reach, centre + reach, middle, line))
-        marks.add("text", x=centre, y=tall * line + text, text=str(row["name"]), weight="bold", colour=INK)
-        below = tall * line + text * 2.4 + most + text * 0.8
+        for place, word in enumerate(reversed(names[number])):
+            at = tall * line + head - text * (1.4 + place)
+            marks.add("text", x=centre, y=at, text=word, weight="bold", colour=INK)
+        below = tall * line + head + most + text * 0.8
         words = [
             str(row["shape"]),
-            f"{_operation(str(row['type']))} {row['window']}".strip(),
+            _operation(str(row["type"]), str(row["window"]), step, canvas),
             *_wrapped(str(row["also"]), step, canvas),
         ]
         words.append(_parameters(row, long))
@@ -320,19 +323,49 @@ def _arrow(marks: _Marks, start: Any, end: Any, distance: int, text: float, most
     marks.add("arrow", x=right - text * 0.3, y=above, x2=right - text * 0.3, y2=y)
 
 
-def _operation(kind: str) -> str:
+def _operation(kind: str, window: str, step: float, canvas: Canvas) -> str:
+    """What a layer does, and the size of its window; shorter where blocks stand close."""
     words = {
-        "input": "",
-        "Conv2D": _("convolution"),
-        "PartialConv2D": _("convolution"),
-        "Dense": _("dense"),
-        "MaxPooling2D": _("max pooling"),
-        "AveragePooling2D": _("mean pooling"),
-        "TrainablePooling2D": _("pooling"),
-        "GlobalAveragePooling2D": _("global mean"),
-        "Add": _("sum"),
+        "input": ("", ""),
+        "Conv2D": (_("convolution"), _("conv.")),
+        "PartialConv2D": (_("convolution"), _("conv.")),
+        "Conv2DTranspose": (_("transposed convolution"), _("transp. conv.")),
+        "Dense": (_("dense"), _("dense")),
+        "MaxPooling2D": (_("max pooling"), _("max pool")),
+        "AveragePooling2D": (_("mean pooling"), _("mean pool")),
+        "TrainablePooling2D": (_("pooling"), _("pooling")),
+        "GlobalAveragePooling2D": (_("global mean"), _("mean")),
+        "ZeroPadding2D": (_("zero padding"), _("padding")),
+        "IdentityShortcut": (_("shortcut"), _("shortcut")),
+        "Concatenate": (_("concatenation"), _("concat.")),
+        "Add": (_("sum"), _("sum")),
     }
-    return words.get(kind, kind)
+    for word in words.get(kind, (kind, kind)):
+        said = f"{word} {window}".strip()
+        if len(said) * canvas.theme.text * 0.44 <= step:
+            break
+    return said
+
+
+def _colour(kind: str) -> str:
+    """Of a block: one colour for each family of layers, the same in every diagram."""
+    families = ("input", "Conv", "Pooling", "Dense")
+    at = next((number for number, family in enumerate(families) if family in kind), len(families))
+    return pale(categories(6)[at])
+
+
+def _named(name: str, step: float, canvas: Canvas) -> list[str]:
+    """A layer's name in lines that have room, broken at its underscores."""
+    room = step / (canvas.theme.text * 0.9 * 0.6)
+    if len(name) <= room:
+        return [name]
+    lines: list[str] = []
+    for part in re.findall(r"[^_]+(?:_\d+(?=_|$))?", name):
+        if lines and len(lines[-1]) + 1 + len(part) <= room:
+            lines[-1] += f"_{part}"
+        else:
+            lines.append(part)
+    return lines
 
 
 def _parameters(row: dict[str, Any], long: bool) -> str:

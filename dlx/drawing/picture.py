@@ -15,6 +15,7 @@ from typing import Any
 
 from dlx.drawing.themes import Theme
 from dlx.drawing.tidy import Tidy
+from dlx.drawing.vega import script
 from dlx.errors import UsageError
 from dlx.language import spoken
 
@@ -91,7 +92,7 @@ class Picture:
             language=spoken(),
             title=html.escape(self.title),
             caption=html.escape(self.caption),
-            vega=vl_convert.javascript_bundle(),
+            vega=script(),
             spec=_script(self.spec),
             options=_script(options),
         )

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlx.errors import UsageError
+from dlx.errors import FieldError, UsageError
 
 if TYPE_CHECKING:
     from dlx.datasets import DatasetSpec
     from dlx.network import Network
     from dlx.spec.schema import Setting
 
-_INPUT = (28, 28, 1)
+_INPUTS = ((28, 28, 1), (32, 32, 3), (224, 224, 3), (227, 227, 3))
+"""What a model by name is drawn for: the first of these that it takes."""
 _OUTPUTS = 10
 
 
 def network_of(target: str, results: Path | None) -> Network:
-    """The network of a spec, of a trial, or of a registered model for 28 × 28 images of ten classes.
+    """The network of a spec, of a trial, or of a registered model for images of ten classes.
 
     Raises :class:`~dlx.errors.UsageError` where a spec has several networks, or for what is none of these.
     """
@@ -28,7 +29,13 @@ def network_of(target: str, results: Path | None) -> Network:
 
         model = OneOf(registry).validate(target)
         assert isinstance(model, ModelSpec)
-        return model.network(_INPUT, _OUTPUTS)
+        problem: FieldError | None = None
+        for shape in _INPUTS:
+            try:
+                return model.network(shape, _OUTPUTS)
+            except FieldError as error:
+                problem = error
+        raise UsageError(f"{target}: {problem}", hint="draw a spec that has it: dlx plot architecture SPEC")
     networks = [
         setting.model.network(setting.dataset.info().input_shape, setting.outputs)
         for setting in _settings_of(target, results)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dlx.cli.main import main
+from dlx.models import registry
 
 HEAVY = {"tensorflow", "keras", "jax", "pandas", "sklearn"}
 
@@ -92,6 +93,21 @@ def test_an_architecture_of_a_model_a_spec_and_a_trial(results: Path, tmp_path: 
         path = tmp_path / "net.svg"
         assert main(["plot", "architecture", target, "-o", str(path)]) == 0
         assert words in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("model", registry.names())
+def test_every_model_has_a_diagram(model: str, tmp_path: Path) -> None:
+    """All that it counts is in the picture: a block for each layer with weights, the sum of parameters."""
+    path, table = tmp_path / "net.svg", tmp_path / "net.csv"
+    assert main(["plot", "architecture", model, "-o", str(path), "--data", str(table)]) == 0
+    with table.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    total = sum(int(row["parameters"]) for row in rows)
+    assert f"{total:,} parameters" in path.read_text(encoding="utf-8")
+    blocks = [int(row["block"]) for row in rows]
+    assert blocks == list(range(len(rows)))
+    for row in rows[1:]:
+        assert row["inputs"] and all(int(source) < int(row["block"]) for source in row["inputs"].split())
 
 
 def test_plots_of_tables_import_no_backend(results: Path, tmp_path: Path) -> None:

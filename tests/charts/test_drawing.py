@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlx.drawing import palette
+from dlx.drawing import palette, vega
 from dlx.drawing.axes import log_ticks, whole_ticks
 from dlx.drawing.picture import suffix_of
 from dlx.drawing.themes import points, theme_of
@@ -160,3 +160,18 @@ def test_a_page_cannot_be_broken_out_of(results: Path) -> None:
 def test_a_suffix_that_is_none() -> None:
     with pytest.raises(UsageError, match=r"pictures end in \.svg, \.png, \.pdf, \.html"):
         suffix_of(Path("fig.jpg"))
+
+
+def test_vega_is_kept_and_made_again_where_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import vl_convert
+
+    monkeypatch.setattr(vega, "_place", lambda: tmp_path / "vega.js")
+    made = []
+    monkeypatch.setattr(vl_convert, "javascript_bundle", lambda: made.append(1) or "x" * 600_000)
+    for damage, times in ((None, 1), (None, 1), (lambda: (tmp_path / "vega.js").write_text("cut"), 2)):
+        if damage:
+            damage()
+        assert vega.script.__wrapped__() == "x" * 600_000 + "\n"
+        assert len(made) == times
+    monkeypatch.setattr(vega, "_place", lambda: tmp_path / "vega.js" / "no folder")
+    assert vega.script.__wrapped__().startswith("x")
