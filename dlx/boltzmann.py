@@ -110,10 +110,16 @@ _STRIDE = 7919
 """A prime: neighbouring examples look at units far from one another, and all units have their turn."""
 
 
+def uniform(shape: Any, key: Any) -> Tensor:
+    """Numbers in [0, 1) of the engine's key for a step, or of any generator of Keras' seeds."""
+    own = getattr(key, "uniform", None)
+    return random.uniform(shape, seed=key) if own is None else own(shape)
+
+
 def draw(means: Tensor, units: Units, key: Any) -> Tensor:
     """States of units with these means."""
     if units == "binary":
-        return ops.cast(random.uniform(ops.shape(means), seed=key) < means, "float32")
+        return ops.cast(uniform(ops.shape(means), key) < means, "float32")
     return means + random.normal(ops.shape(means), seed=key)
 
 

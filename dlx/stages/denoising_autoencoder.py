@@ -70,15 +70,19 @@ class Spec(ReconstructionSpec):
         level, (low, high) = self.level, input_limits(setting, block) or (0.0, 1.0)
 
         def masked(inputs: Tensor, key: Any) -> Tensor:
-            from keras import ops, random
+            from keras import ops
 
-            kept = ops.cast(random.uniform(ops.shape(inputs), seed=key) >= level, inputs.dtype)
+            from dlx.boltzmann import uniform
+
+            kept = ops.cast(uniform(ops.shape(inputs), key) >= level, inputs.dtype)
             return inputs * kept
 
         def salted(inputs: Tensor, key: Any) -> Tensor:
-            from keras import ops, random
+            from keras import ops
 
-            drawn = random.uniform(ops.shape(inputs), seed=key)
+            from dlx.boltzmann import uniform
+
+            drawn = uniform(ops.shape(inputs), key)
             salt = ops.where(drawn < 0.5 * level, low, high)
             return ops.where(drawn < level, ops.cast(salt, inputs.dtype), inputs)
 

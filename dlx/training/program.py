@@ -65,6 +65,10 @@ class StepKey(keras.random.SeedGenerator):  # type: ignore[misc]
         call = ops.cast(self._calls, words.dtype)
         return ops.stack([words[0] + call, ops.bitwise_xor(words[1], ops.cast(step, words.dtype))])
 
+    def uniform(self, shape: Any) -> Tensor:
+        """Numbers in [0, 1), by the fastest generator that the backend has for a step."""
+        return keras.random.uniform(shape, seed=self)
+
 
 class Program(ABC):
     """One stage on one backend, with the training data on the device or streamed to it.
@@ -72,6 +76,8 @@ class Program(ABC):
     ``steps``: steps per epoch, the last of which may be a smaller batch. A program outlives
     a trial: :meth:`load` starts the next one without compiling again.
     """
+
+    _key: type[StepKey] = StepKey
 
     def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
         self.stage = stage
@@ -196,7 +202,7 @@ class Program(ABC):
         self, values: Values, state: Sequence[Tensor], batch: Batch, words: Tensor, step: Tensor
     ) -> tuple[StepResult, list[Tensor]]:
         """What the stage makes of a batch, and what is added to the accumulators."""
-        result = self.stage.step(values, state, batch, StepKey(words, step), self._differentiate)
+        result = self.stage.step(values, state, batch, self._key(words, step), self._differentiate)
         added = [result.sums[name] for name in self._sum_names]
         if self._watch:
             recorded = result.updates if result.gradients is None else result.gradients
