@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlx.cli.options import DataDir, Json
+from dlx.cli.options import DataDir, Json, Plugins
 
 
 def plot(
@@ -60,6 +60,7 @@ def plot(
         typer.Option("--results", metavar="DIR", envvar="DLX_RESULTS", help="Where trials left their files."),
     ] = None,
     data_dir: DataDir = None,
+    plugins: Plugins = None,
     lang: Annotated[str | None, typer.Option("--lang", metavar="CODE", help="Language of the picture: en, es.")] = None,
     as_json: Json = False,
 ) -> None:
