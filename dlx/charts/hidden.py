@@ -100,7 +100,7 @@ class Spec(ChartSpec):
         if named:
             colour = alt.Color(
                 "class:N", sort=classes, scale=alt.Scale(domain=classes, range=categories(len(classes))),
-                legend=legend(_("class"), canvas, columns=10),
+                legend=legend(_("class"), canvas, columns=5),
             )  # fmt: skip
         else:
             colour = alt.Color("class:Q", scale=alt.Scale(scheme="viridis"), legend=legend(_("target"), canvas))

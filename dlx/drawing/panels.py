@@ -128,6 +128,9 @@ class Told:
         import altair as alt
 
         title = None if self.field == SETTING else _("layer") if self.field == LAYER else self.field
+        if max(len(str(value)) for value in self.values) > 22:
+            # Long labels stand below each other under the picture, where none is cut off.
+            options = {"orient": "bottom", "direction": "vertical", "columns": 1, "labelLimit": 0, **options}
         key = None if len(self.values) == 1 else legend(title, canvas, **options)
         return alt.Color(f"{escaped(self.field)}:N", sort=list(self.values), scale=self._scale(), legend=key)
 
@@ -161,6 +164,8 @@ def legend(title: str | None, canvas: Canvas, **options: Any) -> Any:
     import altair as alt
 
     columns = options.pop("columns", 6)
+    if "orient" in options:
+        return alt.Legend(title=title, columns=columns, **options)
     if canvas.theme.narrow:
         return alt.Legend(title=title, orient="bottom", direction="horizontal", columns=columns, **options)
     return alt.Legend(title=title, orient="right", **options)
