@@ -62,13 +62,25 @@ def plot(
     :class:`~dlx.errors.UsageError` for a kind, an option or a selector that is none, and for
     results that do not hold what the kind draws.
     """
-    spec = chart_of(kind, options)
-    subject, notes = subject_of(spec, kind, selectors, results, places)
-    tidy = spec.data(subject)
+    spec, tidy, notes = numbers(kind, selectors, options, results=results, places=places)
     heading = tidy.heading or spec.heading() if title is None else title
     heading = heading[:1].upper() + heading[1:]
     picture = compose(lambda canvas: spec.draw(tidy, canvas), tidy, theme, heading, interactive=interactive)
     return Plotted(kind, picture, tidy, (*notes, *tidy.notes))
+
+
+def numbers(
+    kind: str,
+    selectors: Sequence[str],
+    options: Mapping[str, str | None],
+    *,
+    results: Path | None = None,
+    places: Any = None,
+) -> tuple[ChartSpec, Tidy, tuple[str, ...]]:
+    """A kind with its options, the numbers it draws, and notes on the choice; arguments as of :func:`plot`."""
+    spec = chart_of(kind, options)
+    subject, notes = subject_of(spec, kind, selectors, results, places)
+    return spec, spec.data(subject), notes
 
 
 def chart_of(kind: str, options: Mapping[str, str | None]) -> ChartSpec:

@@ -11,6 +11,7 @@ from abc import abstractmethod
 from typing import Any, Literal
 
 from dlx.drawing.picture import Canvas
+from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy
 from dlx.fields import MemberFields
 from dlx.registry import OpenSet
@@ -43,6 +44,10 @@ class ChartSpec(MemberFields):
     @abstractmethod
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         """The Altair chart of ``altair.NamedData("rows")``: the rows of ``tidy``, rounded."""
+
+    def curves(self, tidy: Tidy) -> Curves | None:
+        """How the rows are drawn as text in a terminal; None for a kind that is no curves."""
+        return None
 
 
 registry: OpenSet[ChartSpec] = OpenSet("chart", "dlx.charts", ChartSpec)

@@ -14,6 +14,7 @@ from dlx.drawing.interaction import Series
 from dlx.drawing.panels import dashes, escaped, panels, told_apart
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, seeds_said, thinned
+from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError, nearest
 from dlx.language import _
@@ -80,6 +81,9 @@ class Spec(ChartSpec):
             values = rows.floats(f"{part}_{metric}")
             found += [(part, epochs[at] or 0, value) for at in positions if (value := values[at]) is not None]
         return found
+
+    def curves(self, tidy: Tidy) -> Curves:
+        return Curves("epoch", "mean", ("setting",), ("part",))
 
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         import altair as alt

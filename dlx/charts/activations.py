@@ -14,6 +14,7 @@ from dlx.drawing.interaction import Series
 from dlx.drawing.panels import by_layer, dashes, escaped, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, seeds_said, thinned
+from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError
 from dlx.language import _
@@ -82,6 +83,9 @@ class Spec(ChartSpec):
             epoch, layer, value = epochs[at], layers[at], values[at]
             if epoch is not None and layer is not None and value is not None and layer != output:
                 curves[layer][epoch].append(value)
+
+    def curves(self, tidy: Tidy) -> Curves:
+        return Curves("epoch", "mean", ("layer",), ("quantity", "setting"))
 
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         import altair as alt

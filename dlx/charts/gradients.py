@@ -15,6 +15,7 @@ from dlx.drawing.norms import Norms, Parameter, Source, norms, said
 from dlx.drawing.panels import escaped, panels, told_apart
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said
+from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy, geometric_mean
 from dlx.errors import UsageError
 from dlx.fields import Count
@@ -89,6 +90,9 @@ class Spec(ChartSpec):
         if self.epoch is None:
             return (_("before training"), _("half way"), _("at the end"))[number]
         return _("epoch {epoch}").format(epoch=self.epoch[number])
+
+    def curves(self, tidy: Tidy) -> Curves:
+        return Curves("layer", "mean", ("setting",), ("moment",), log=True)
 
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         import altair as alt

@@ -15,6 +15,7 @@ from dlx.drawing.norms import Parameter, Source, norms, said
 from dlx.drawing.panels import by_layer, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said, thinned
+from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy, geometric_mean
 from dlx.language import _
 
@@ -67,6 +68,9 @@ class Spec(ChartSpec):
             subtitle=_("{what}{spread}").format(what=what, spread=spread),
             notes=notes,
         )
+
+    def curves(self, tidy: Tidy) -> Curves:
+        return Curves(self.x, "mean", ("layer",), ("setting",), log=True)
 
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         import altair as alt

@@ -18,6 +18,7 @@ from dlx.drawing.palette import HEAT
 from dlx.drawing.panels import Told, escaped, legend, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, seeds_said
+from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError, nearest
 from dlx.language import _
@@ -91,6 +92,12 @@ class Spec(ChartSpec):
             return axis == self.x, _numeric(values), len(values)
 
         return tuple(sorted(axes, key=weight, reverse=True))
+
+    def curves(self, tidy: Tidy) -> Curves | None:
+        x = tidy.axes[0] if tidy.axes else None
+        if x is None or not _numeric(tidy.distinct(x)):
+            return None
+        return Curves(x, "value", tidy.axes[1:], ("metric",), where={"part": "mean"})
 
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         if self.style == "heatmap" and len(tidy.axes) < 2:

@@ -66,8 +66,9 @@ def plot(
 ) -> None:
     """Draw results: learning speed, accuracy, sweeps, filters, confusion, decision regions, architectures.
 
-    The suffix of the file says the format. HTML works from a file, without a network: hover for the numbers, click the
-    legend to hide a series. dlx plot kinds lists what there is to draw, --options what a kind takes.
+    The suffix of the file says the format; without a file, curves are drawn as text. HTML works from a file, without a
+    network: hover for the numbers, click the legend to hide a series. dlx plot kinds lists what there is to draw,
+    --options what a kind takes.
 
     Example: dlx plot architecture lenet5 -o lenet5.svg
     """
@@ -94,8 +95,41 @@ def plot(
             raise UsageError(f"--set {text}: write OPTION=VALUE")
         named[name.strip()] = value.strip()
     if output is None and data is None and not as_json:
-        raise UsageError("where to? -o fig.svg (or .png, .pdf, .html), --data fig.csv, or --json")
+        _print(kind, selectors or [], named, title, results, data_dir)
+        return
     _draw(kind, selectors or [], named, output, theme, width, title, data, results, data_dir, as_json)
+
+
+def _print(
+    kind: str,
+    selectors: list[str],
+    options: dict[str, str | None],
+    title: str | None,
+    results: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """The curves as text, as wide as the terminal; in colour only where somebody looks."""
+    import os
+    import shutil
+    import sys
+
+    from dlx.datasets import Places
+    from dlx.drawing.text import lines
+    from dlx.errors import UsageError
+    from dlx.plot import numbers
+
+    spec, tidy, notes = numbers(kind, selectors, options, results=results, places=Places.here(data_dir))
+    curves = spec.curves(tidy)
+    if curves is None:
+        raise UsageError(
+            f"dlx plot {kind} cannot be drawn as text", hint="-o fig.svg (or .png, .pdf, .html), or --data"
+        )
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", None)
+    heading = spec.heading() if title is None else title
+    drawn = lines(tidy, curves, shutil.get_terminal_size((80, 24)).columns, coloured=coloured)
+    print("\n".join([*([heading[:1].upper() + heading[1:], ""] if heading else []), *drawn]))
+    for note in (*notes, *tidy.notes):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _draw(
