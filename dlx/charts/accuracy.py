@@ -20,7 +20,7 @@ from dlx.errors import UsageError, nearest
 from dlx.language import _
 from dlx.models import ListOf
 
-PARTS = {"train": "training", "val": "validation", "test": "test"}
+PARTS = ("train", "val", "test")
 
 
 class Spec(ChartSpec):
@@ -53,7 +53,7 @@ class Spec(ChartSpec):
             for part in self.parts:
                 for epoch in thinned(sorted(curves[part])):
                     if point := pooled(curves[part][epoch]):
-                        place = {**place_of(group), "part": _(PARTS[part]), "epoch": epoch, "metric": metric}
+                        place = {**place_of(group), "part": part_said(part), "epoch": epoch, "metric": metric}
                         rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
         if not rows:
             raise UsageError(f"no {metric} was measured on {' or '.join(self.parts)}")
@@ -133,6 +133,11 @@ def _usual(groups: Sequence[Group]) -> str:
         for run in group.runs:
             return "accuracy" if "train_accuracy" in run.table("metrics").columns else "rmse"
     return "accuracy"
+
+
+def part_said(part: str) -> str:
+    """A part of the data in words."""
+    return {"train": _("training"), "val": _("validation"), "test": _("test")}[part]
 
 
 def said(metric: str) -> str:

@@ -78,7 +78,8 @@ class Spec(ChartSpec):
         told = by_layer(tidy)
         series = Series(canvas, told.field, told.values)
         grid = panels(tidy, canvas)
-        at = alt.X(f"{self.x}:Q", **count_axis(tidy.numbers(self.x), _(self.x), grid.width, canvas.theme.text))
+        along = {"epoch": _("epoch"), "step": _("step")}[self.x]
+        at = alt.X(f"{self.x}:Q", **count_axis(tidy.numbers(self.x), along, grid.width, canvas.theme.text))
         scale = log_axis(tidy.numbers("low", "high"), _("gradient norm"))
         base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
         line = base.mark_line().encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale), opacity=series.opacity())
@@ -89,7 +90,7 @@ class Spec(ChartSpec):
         tooltip = [
             alt.Tooltip("setting:N", title=_("setting")),
             alt.Tooltip("layer:O", title=_("layer")),
-            alt.Tooltip(f"{self.x}:Q", title=_(self.x)),
+            alt.Tooltip(f"{self.x}:Q", title=along),
             alt.Tooltip("mean:Q", title=_("gradient norm"), format=".3~g"),
             alt.Tooltip("low:Q", title=_("smallest"), format=".3~g"),
             alt.Tooltip("high:Q", title=_("largest"), format=".3~g"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dlx.cli.options import Json
+from dlx.cli.options import Json, Lang
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +81,7 @@ def compare(
     decimal: Annotated[
         Literal[".", ","], typer.Option("--decimal", metavar="MARK", help="In CSV: , for spreadsheets that want it.")
     ] = ".",
+    lang: Lang = None,
     as_json: Json = False,
 ) -> int:  # fmt: skip
     """One row per setting, seeds pooled: what differs, by how much, and how sure one can be.
@@ -100,7 +101,9 @@ def compare(
     from dlx.analysis.summaries import Summaries
     from dlx.cli.versions import completed
     from dlx.errors import UsageError
+    from dlx.language import speak
 
+    speak(lang)
     form = "json" if as_json else form
     if decimal == "," and form != "csv":
         raise UsageError("--decimal is about CSV", hint="add --format csv")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlx.cli.options import Json, Plugins
+from dlx.cli.options import Json, Lang, Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +53,7 @@ def diagnose(
         Path, typer.Option("--results", metavar="DIR", envvar="DLX_RESULTS", help="Where experiments are looked up.")
     ] = Path("results"),
     plugins: Plugins = None,
+    lang: Lang = None,
     as_json: Json = False,
 ) -> int:
     """Say what the tables of trials show, in words: vanishing gradients, dead units, overfitting and the like.
@@ -70,7 +71,9 @@ def diagnose(
     from dlx.analysis import diagnose as analysis
     from dlx.analysis.selectors import find
     from dlx.analysis.settings import columns_of
+    from dlx.language import speak
 
+    speak(lang)
     gate = analysis.check(_names(fail_on)) if fail_on is not None else []
     judges = analysis.rules(_names(only) if only is not None else (), threshold or ())
     if list_rules:

@@ -7,6 +7,7 @@ import statistics
 from itertools import pairwise
 
 from dlx.diagnoses import NotJudged
+from dlx.language import _
 from dlx.records.history import History, median
 
 LEAST_EPOCHS = 5
@@ -18,9 +19,9 @@ def losses(history: History) -> list[float]:
     found = [loss for loss, epoch in zip(history.metric("train_loss"), history.epochs, strict=False) if epoch > 0]
     finite = [loss for loss in found if loss is not None and math.isfinite(loss)]
     if len(finite) < len(found):
-        raise NotJudged("the training loss is not a finite number throughout")
+        raise NotJudged(_("the training loss is not a finite number throughout"))
     if len(finite) < LEAST_EPOCHS:
-        raise NotJudged(f"fewer than {LEAST_EPOCHS} epochs")
+        raise NotJudged(_("fewer than {count} epochs").format(count=LEAST_EPOCHS))
     return finite
 
 
@@ -37,7 +38,7 @@ def fit(history: History, part: str = "train") -> float:
     skill = history.skill(part)
     found = median(skill[-last_epochs(len(skill)) :])
     if found is None:
-        raise NotJudged(f"no score of the {'training' if part == 'train' else 'validation'} set")
+        raise NotJudged(_("no score of the training set") if part == "train" else _("no score of the validation set"))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from dlx.diagnoses import NotJudged
+from dlx.language import _
 from dlx.records.history import Course, History
 
 
@@ -26,8 +27,9 @@ def speed(history: History) -> tuple[Course, str] | None:
                 found = course.only(history.hidden)
                 if tuple(found.layers) == history.hidden:
                     return found, parameter
-    wanted = " with the source train" if history.batch_normalized else ""
-    raise NotJudged(f"no gradients of all hidden layers{wanted}")
+    if history.batch_normalized:
+        raise NotJudged(_("no gradients of all hidden layers with the source train"))
+    raise NotJudged(_("no gradients of all hidden layers"))
 
 
 def ratios(course: Course) -> list[float | None]:

@@ -31,7 +31,7 @@ class Spec(DiagnosisSpec):
     def judge(self, history: History) -> Finding | None:
         course = history.activation("dead")
         if course is None:
-            raise NotJudged("no activations")
+            raise NotJudged(_("no activations"))
         course = _measurable(history, course.only(history.hidden))
         if not course.points:
             return None

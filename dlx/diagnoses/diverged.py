@@ -39,7 +39,7 @@ class Spec(DiagnosisSpec):
             epoch = history.epochs[at] if history.epochs else 0
             return Finding({"epoch": epoch}, case="broken", suggestions=suggestions)
         if len(losses) < 2 or losses[0] is None or losses[-1] is None:
-            raise NotJudged("no training loss before and after training")
+            raise NotJudged(_("no training loss before and after training"))
         if not losses[0] > 0 or losses[-1] < self.factor * losses[0]:
             return None
         numbers = {"start": losses[0], "end": losses[-1], "epoch": history.epochs[-1]}

@@ -31,10 +31,10 @@ class Spec(DiagnosisSpec):
     def judge(self, history: History) -> Finding | None:
         course = history.gradient("grad_norm", "all", "train") or history.gradient("grad_norm", "all", "probe")
         if course is None:
-            raise NotJudged("no gradients")
+            raise NotJudged(_("no gradients"))
         course = course.trained()
         if not course.points:
-            raise NotJudged("no gradients while training")
+            raise NotJudged(_("no gradients while training"))
         fastest = [max(course.at(index).values(), default=0.0) for index in range(len(course.points))]
         idle = {
             name: max((value or 0.0) / most if most else 0.0 for value, most in zip(values, fastest, strict=True))

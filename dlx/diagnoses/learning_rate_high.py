@@ -58,7 +58,7 @@ class Spec(DiagnosisSpec):
         ratio = _largest(history.gradient("update_ratio", "kernel", "train"))
         growth = _growth(history)
         if ratio is None and growth is None:
-            raise NotJudged("no update ratios or weight norms of the kernels")
+            raise NotJudged(_("no update ratios or weight norms of the kernels"))
         if ratio is not None and ratio >= self.ratio:
             numbers, case = {"ratio": ratio}, "ratio"
         elif growth is not None and growth >= self.growth:

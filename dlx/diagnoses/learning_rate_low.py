@@ -45,7 +45,7 @@ class Spec(DiagnosisSpec):
             return None
         course = history.gradient("update_ratio", "kernel", "train")
         if course is None:
-            raise NotJudged("no update ratios (gradients with the source train)")
+            raise NotJudged(_("no update ratios (gradients with the source train)"))
         ratio = median([median(list(course.at(index).values())) for index in range(len(course.points))])
         if not ratio or ratio > self.ratio:
             return None

@@ -47,7 +47,7 @@ class Spec(DiagnosisSpec):
         train, val = (median(history.metric(f"{part}_{score}")[-window:]) for part in ("train", "val"))
         validation = [value for value in history.metric("val_loss")[1:] if value is not None]
         if train is None or val is None or len(validation) < len(loss):
-            raise NotJudged("no validation set")
+            raise NotJudged(_("no validation set"))
         least, last = min(validation), median(validation[-window:])
         rise = last / least - 1 if last is not None and least > 0 else 0.0
         if train - val < self.gap or rise < self.rise:

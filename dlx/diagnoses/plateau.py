@@ -42,7 +42,7 @@ class Spec(DiagnosisSpec):
         skill = history.skill("train")[-len(loss) :]
         wanted = max(LEAST_EPOCHS, round(self.share * len(loss)))
         if not any(value is not None for value in skill):
-            raise NotJudged("no score of the training set")
+            raise NotJudged(_("no score of the training set"))
         unlearned = [value is None or value < self.skill for value in skill]
         begin, end = _longest(loss, unlearned, self.band)
         if end - begin < wanted:

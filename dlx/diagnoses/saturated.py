@@ -37,7 +37,7 @@ class Spec(DiagnosisSpec):
         course = history.activation("saturated")
         if course is None:
             if history.activation("std") is None:
-                raise NotJudged("no activations")
+                raise NotJudged(_("no activations"))
             return None  # no nonlinearity here has limits
         course = course.only(history.hidden)
         if not course.layers:

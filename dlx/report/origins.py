@@ -34,6 +34,7 @@ def origins_of(trials: Sequence[Trial]) -> list[Origin]:
 def _facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     git = _mapping(content.get("git"))
     commit = str(git.get("commit") or "")[:12]
+    changed = _("with changes")
     versions = ", ".join(f"{name} {version}" for name, version in _mapping(content.get("versions")).items())
     return [
         (_("Engine"), str(content.get("engine") or "")),
@@ -42,7 +43,7 @@ def _facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         (_("Versions"), versions),
         (_("Python"), str(content.get("python") or "")),
         (_("System"), str(content.get("platform") or "")),
-        (_("Commit"), commit + (f" ({_('with changes')})" if commit and git.get("dirty") else "")),
+        (_("Commit"), commit + (f" ({changed})" if commit and git.get("dirty") else "")),
     ]
 
 

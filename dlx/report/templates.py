@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dlx.charts.accuracy import said
+from dlx.charts.accuracy import part_said, said
 from dlx.drawing.norms import said as norm_said
 from dlx.drawing.palette import categories, ordered
 from dlx.language import _
@@ -24,7 +24,7 @@ def templates(curves: Sequence[Curves]) -> list[dict[str, Any]]:
     ``spec``: Vega-Lite without rows, which have ``epoch``, ``series`` and ``value``.
     """
     found = []
-    parts = {"train": _("training"), "val": _("validation"), "test": _("test")}
+    parts = {part: part_said(part) for part in ("train", "val", "test")}
     for metric in ("accuracy", "rmse", "loss"):
         named = {f"{part}_{metric}": name for part, name in parts.items()}
         if any(set(named) & set(each.metrics) for each in curves):
