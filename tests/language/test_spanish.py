@@ -61,7 +61,7 @@ def test_a_translation_has_the_places_of_its_sentence(catalogues: Any) -> None:
             )
             for one, other in pairs if message.id else ():
                 assert _places(one) == _places(other), one
-                assert one.endswith(".") == other.endswith("."), one
+                assert len(one) < 20 or one.endswith(".") == other.endswith("."), one
                 assert one[:1].isspace() == other[:1].isspace(), one
                 count += 1
     assert count > 200
