@@ -136,6 +136,10 @@ class Flags:
         ),
     ] = None
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Begin no trial after the first that fails.")] = False
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="DIR", help="Also write scalars and gradient norms for TensorBoard."),
+    ] = None
     as_json: Json = False
     quiet: Quiet = False
 

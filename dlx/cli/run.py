@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from dlx.claims import Judged
     from dlx.cli.summary import TrialSummary
     from dlx.estimate import Estimate
-    from dlx.events import Observer
+    from dlx.events import Event, Observer
     from dlx.schedule import Decision, Options, Outcome
     from dlx.spec import Experiment
+    from dlx.tensorboard import TensorBoard
 
 CLAIM_REFUTED = 3
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?")
@@ -86,6 +87,7 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
         executor(options.executor, options.executor_options).ready()
     loading.fetch_absent(to_run, flags.data_dir, quiet=flags.quiet)
 
+    board = _board(flags)
     outcomes: list[Outcome] = []
     shown: Observer = ignore
     most, why = _limit(limit)
@@ -96,10 +98,15 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
             with display.choose(begun, sys.stderr, quiet=flags.quiet, examples=examples) as shown:
                 for note in [*experiment.notes, *_left_alone(decided)]:
                     shown(Note(note))
-                outcomes.append(run_experiment(experiment, share, shown, stop))
+                observe = _both(shown, board) if board is not None else shown
+                outcomes.append(run_experiment(experiment, share, observe, stop))
             if stop.requested or (flags.fail_fast and outcomes[-1].exit_code(allowed)):
                 break
 
+    if board is not None:
+        board.close()
+        if board.problem:
+            print(f"dlx: {board.problem}", file=sys.stderr)
     reports = [summary.of_outcome(outcome) for outcome in outcomes]
     judged = [_judged(experiment, outcome) for experiment, outcome in zip(experiments, outcomes, strict=False)]
     if flags.as_json:
@@ -113,6 +120,25 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     if any(claim.verdict == "refuted" for claims in judged for claim in claims):
         codes.add(CLAIM_REFUTED)
     return next((code for code in (130, 143, 2, 1, CLAIM_REFUTED) if code in codes), 0)
+
+
+def _board(flags: Flags) -> TensorBoard | None:
+    """The TensorBoard log that was asked for; raises :class:`~dlx.errors.UsageError` where there can be none."""
+    if flags.tensorboard is None:
+        return None
+    from dlx.tensorboard import TensorBoard
+
+    return TensorBoard(flags.tensorboard)
+
+
+def _both(one: Observer, other: Observer) -> Observer:
+    """Two observers that are told the same."""
+
+    def observe(event: Event) -> None:
+        one(event)
+        other(event)
+
+    return observe
 
 
 def _judged(experiment: Experiment, outcome: Outcome) -> list[Judged]:
