@@ -21,6 +21,7 @@ from benchmarks.measures import (
     plots,
     pretraining,
     recording,
+    reports,
     startup,
     steps,
     tables,
@@ -41,6 +42,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "compare": comparing.measure,
     "tuning": tuning.measure,
     "plot": plots.measure,
+    "report": reports.measure,
 }
 
 
