@@ -185,7 +185,9 @@ def _facts(trials: Sequence[Trial], columns: Mapping[str, str], compared: Compar
         names = dict.fromkeys(shown(value_at(trial.setting, path)) for trial in trials)
         facts.append((what, ", ".join(names)))
     for path, name in columns.items():
-        values = list(dict.fromkeys(shown(value_at(trial.setting, path)) for trial in trials))
+        distinct = {shown(value): value for trial in trials for value in [value_at(trial.setting, path)]}
+        numeric = all(isinstance(value, int | float) for value in distinct.values())
+        values = sorted(distinct, key=distinct.__getitem__) if numeric else list(distinct)
         listed = values if len(values) <= 12 else [*values[:6], "…", *values[-3:]]
         facts.append((_("Varied: {parameter}").format(parameter=name), ", ".join(listed)))
     seeds = list(dict.fromkeys(str(trial.seed) for trial in trials))
@@ -193,7 +195,7 @@ def _facts(trials: Sequence[Trial], columns: Mapping[str, str], compared: Compar
     states: dict[str, int] = {}
     for trial in trials:
         states[trial.state] = states.get(trial.state, 0) + 1
-    facts.append((_("Trials"), ", ".join(f"{count} {state_said(state)}" for state, count in states.items())))
+    facts.append((_("Trials"), ", ".join(f"{state_said(state)}: {count}" for state, count in states.items())))
     if compared.engines:
         facts.append((_("Engine"), ", ".join(compared.engines)))
     return facts

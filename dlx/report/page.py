@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from dlx import __version__
+from dlx.drawing import vega
 from dlx.drawing.picture import DATA
 from dlx.drawing.themes import GREY, INK, PALE
 from dlx.drawing.tidy import Tidy, Value
@@ -59,7 +60,7 @@ def page(chapters: Sequence[Chapter], title: str, notes: Sequence[str] = (), ref
         dark=_variables(palette, dark=True),
         style=(place / "page.css").read_text("utf-8"),
         program=(place / "page.js").read_text("utf-8"),
-        vega=vl_convert.javascript_bundle(),
+        vega=vega.script(),
     )
 
 

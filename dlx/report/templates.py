@@ -13,7 +13,7 @@ from dlx.report.curves import Curves
 from dlx.report.figures import PAGE
 
 _DASHES = ([1, 0], [6, 4], [1.5, 3])
-_SIZE = {"width": 220, "height": 160}
+_SIZE = {"width": 205, "height": 160}
 
 
 def templates(curves: Sequence[Curves]) -> list[dict[str, Any]]:

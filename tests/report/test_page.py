@@ -172,7 +172,7 @@ def test_long_curves_are_thinned_where_many_share_the_page(tmp_path: Path) -> No
 
 def test_a_trial_that_diverged_says_why(page: str) -> None:
     assert "it diverged" in Words(page).said
-    assert "17 done" in Words(page).said
+    assert "done: 17" in Words(page).said
 
 
 def test_of_many_settings_some_are_drawn_and_that_is_said(tmp_path: Path) -> None:
