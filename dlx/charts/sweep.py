@@ -249,7 +249,7 @@ def _along(x: str, values: Sequence[Any], width: float, canvas: Canvas) -> Any:
         return alt.X(f"{name}:Q", **options)
     longest = max(len(f"{value:,g}") for value in ordered)
     room = width / (canvas.theme.text * max(2.5, 0.6 * longest + 0.8))
-    ticks = {"values": ordered} if len(ordered) <= room else {"tickCount": int(room)}
+    ticks = {"values": ordered} if len(ordered) <= room else {"tickCount": int(room), "labelOverlap": "greedy"}
     margin = (ordered[-1] - ordered[0] or 1) * 0.04
     scale = alt.Scale(domain=[ordered[0] - margin, ordered[-1] + margin], nice=False)
     return alt.X(f"{name}:Q", scale=scale, axis=alt.Axis(title=x, grid=False, labelFlush=False, **ticks))
