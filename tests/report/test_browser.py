@@ -38,7 +38,7 @@ class Opened:
     def opacities(self, chart: int) -> list[str]:
         """Of the lines of a chart, as drawn."""
         found: list[str] = self.page.eval_on_selector_all(
-            f"figure[data-chart='{chart}'] .mark-line path[aria-roledescription]",
+            f"figure[data-chart='{chart}'] .mark-line.role-mark path",
             "found => found.map(one => one.getAttribute('opacity') ?? '1')",
         )
         return found
@@ -73,12 +73,12 @@ def test_every_chart_draws_itself_from_the_file_alone(opened: Opened, path: Path
     page = opened.page
     assert page.locator("figure.chart[data-drawn] svg.marks").count() == 5
     for number in range(5):
-        marks = page.locator(f"figure[data-chart='{number}'] svg path[aria-roledescription]")
+        marks = page.locator(f"figure[data-chart='{number}'] svg .role-mark path")
         assert marks.count() > 5
     assert page.evaluate("window.broken") is None
     # In a browser as in a table: a colour that the style sheet does not know would be black.
     colours = page.eval_on_selector_all(
-        "figure[data-chart='0'] .mark-line path[aria-roledescription]",
+        "figure[data-chart='0'] .mark-line.role-mark path",
         "found => found.map(one => getComputedStyle(one).stroke)",
     )
     assert len(set(colours)) == 2 and "none" not in colours and "rgb(0, 0, 0)" not in colours
@@ -92,13 +92,13 @@ def test_a_trial_shows_its_curves_when_opened(opened: Opened) -> None:
     trial.locator("summary").click()
     opened.page.wait_for_selector("details.trial[data-drawn=yes]")
     assert trial.locator("svg.marks").count() == 3
-    assert trial.locator("svg .mark-line path[aria-roledescription]").count() >= 6
+    assert trial.locator("svg .mark-line.role-mark path").count() >= 6
     assert opened.complaints == []
 
 
 def test_hovering_shows_the_numbers(opened: Opened) -> None:
     page = opened.page
-    point = page.locator("figure[data-chart='0'] .mark-symbol path[aria-roledescription]").last
+    point = page.locator("figure[data-chart='0'] .mark-symbol.role-mark path").last
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2 + 2)
