@@ -24,7 +24,8 @@ import platformdirs
 from dlx.errors import UsageError
 from dlx.sources import Splits
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
+if "keras" not in sys.modules:
+    os.environ["KERAS_BACKEND"] = "jax"  # the engine that was asked for, whatever the environment says
 
 import jax
 import jax.numpy as jnp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from dlx.errors import UsageError
 from dlx.training.chatter import silenced
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+if "keras" not in sys.modules:
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # the engine that was asked for, whatever the environment says
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 with silenced():
@@ -73,8 +75,6 @@ class TensorFlowProgram(Program):
     not (XLA's are several times slower there than TensorFlow's own).
     """
 
-    _key = ThreefryKey
-
     def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
         super().__init__(stage, batch_size, watch=watch)
         self._xla = bool(tf.config.list_physical_devices("GPU")) or not _convolves(stage.model)
@@ -102,12 +102,13 @@ class TensorFlowProgram(Program):
         self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
     ) -> None:
         if rows not in self._loops:
-
-            def steps(*arguments: Any) -> list[Tensor]:
-                return self._steps(rows, *arguments)
-
             # A single smaller batch at an epoch's end is not worth compiling by XLA.
             xla = self._xla and rows == self.batch_size
+
+            def steps(*arguments: Any) -> list[Tensor]:
+                self._key = ThreefryKey if xla else StepKey  # TensorFlow's own kernels have no Threefry
+                return self._steps(rows, *arguments)
+
             self._loops[rows] = tf.function(steps, jit_compile=xla, autograph=False)
         if self._xla and self._stream is None:
             inputs, targets = self._in_order

@@ -56,7 +56,7 @@ def test_json(dlx: Call, empty: dict[str, str]) -> None:
     assert one["here"] is False
     assert one["where"] is None
     assert {parameter["name"] for parameter in one["parameters"]} == {
-        *("validation", "split", "test", "classes", "train_limit", "scaling")
+        *("validation", "split", "test", "classes", "train_limit", "labelled", "scaling")
     }
 
 

@@ -106,7 +106,7 @@ def test_quotas_of_cgroups_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def placed(options: Options, trials: int, units: list[Unit]) -> tuple[Executor, list[int | None]]:
-    chosen, ready = schedule._placed(None, options, trials, units)
+    chosen, ready = schedule._placed(None, options, [None] * trials, units)  # type: ignore[list-item]
     return chosen, [unit.threads for unit in ready]
 
 
