@@ -1,5 +1,5 @@
 # make run    create .venv, install dlx, run experiments/quickstart.yaml
-# make test   create what the tests need and run the quick ones (TESTS="-m slow" for others)
+# make test   create what the tests need and run the quick ones, those of training on both engines (TESTS="-m slow" for others)
 # make test-cluster   the executors `ray` and `slurm`, on clusters that the tests start on this machine
 # make lint   ruff, mypy, import-linter
 # make docs   write the generated parts of README.md and docs/ again
@@ -21,6 +21,7 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 $(TESTS)
+	DLX_ENGINE=jax $(BIN)/python -m pytest -n 2 $(TESTS) tests/training
 
 test-cluster: $(VENV)/cluster.stamp
 	$(BIN)/python -m pytest -m "ray or slurm" $(TESTS)
@@ -33,6 +34,7 @@ lint: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/catalogues.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

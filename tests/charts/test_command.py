@@ -52,7 +52,7 @@ def test_kinds_and_options_are_listed(capsys: pytest.CaptureFixture[str]) -> Non
     [
         (["accuraccy", "-o", "x.svg"], "no kind of chart 'accuraccy' (did you mean 'accuracy'?)"),
         (["accuracy", "-o", "x.jpg"], "-o x.jpg: pictures end in .svg, .png, .pdf, .html"),
-        (["accuracy"], "where to? -o fig.svg"),
+        (["architecture", "lenet5"], "dlx plot architecture cannot be drawn as text"),
         (["accuracy", "-o", "x.svg", "--theme", "slides"], "unknown theme 'slides' (did you mean 'slide'?)"),
         (["accuracy", "-o", "x.svg", "--width", "wide"], "'wide' is not a length such as 3.25in"),
         (["accuracy", "-o", "x.svg", "--layer", "2"], "dlx plot accuracy has no option 'layer'"),
