@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlx.charts import ChartSpec, Need
 from dlx.drawing.images import COLUMNS, Image, pixel_rows, sheet
-from dlx.drawing.networks import trained
+from dlx.drawing.networks import test_part, trained
 from dlx.drawing.picture import Canvas
 from dlx.drawing.subjects import Run
 from dlx.drawing.tidy import Tidy
@@ -38,9 +38,7 @@ class Spec(ChartSpec):
     def data(self, subject: Run) -> Tidy:
         """A row per unit of each feature map, after its nonlinearity; the example first."""
         network = trained(subject)
-        test = network.splits.test
-        if test is None:
-            raise UsageError(f"the data of {subject.name} have no test part")
+        test = test_part(subject, network)
         if self.example >= len(test):
             raise UsageError(f"--example {self.example}: the test set has the numbers 0 to {len(test) - 1}")
         inputs, targets = test.read([self.example])

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dlx.charts import ChartSpec, Need
 from dlx.drawing.interaction import Series
-from dlx.drawing.networks import trained
+from dlx.drawing.networks import test_part, trained
 from dlx.drawing.palette import categories
 from dlx.drawing.panels import legend
 from dlx.drawing.picture import DATA, Canvas
@@ -52,9 +52,7 @@ class Spec(ChartSpec):
         import numpy as np
 
         network = trained(subject)
-        test = network.splits.test
-        if test is None:
-            raise UsageError(f"the data of {subject.name} have no test part")
+        test = test_part(subject, network)
         inputs, targets = test.read(np.arange(min(self.most, len(test))))
         outputs = network.activations(inputs)
         classifies = network.trial.setting.task == "classification"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlx.datasets import DatasetInfo
-    from dlx.sources import Splits
+    from dlx.sources import Source, Splits
     from dlx.spec import Trial
     from dlx.trained import Trained
 
@@ -30,6 +30,13 @@ def trained(run: Run) -> Trained:
     from dlx.trained import Trained
 
     return Trained.of(TrialDirectory(run.directory))
+
+
+def test_part(run: Run, network: Trained) -> Source:
+    """The trial's test set. Raises :class:`~dlx.errors.UsageError` where its data have none."""
+    if network.splits.test is None:
+        raise UsageError(f"the data of {run.name} have no test part")
+    return network.splits.test
 
 
 def weights_of(run: Run) -> dict[str, np.ndarray]:
@@ -91,9 +98,7 @@ def predictions_of(run: Run) -> Predictions:
         ids, labels, predicted = (np.array(rows.ints(name), dtype=int) for name in ("id", "label", "predicted"))
         return Predictions(run, info, setting.dataset.name, ids, labels, predicted, probabilities)
     network = trained(run)
-    test = network.splits.test
-    if test is None:
-        raise UsageError(f"the data of {run.name} have no test part")
+    test = test_part(run, network)
     inputs, labels = test.read(np.arange(len(test)))
     probabilities = network.predict(inputs)
     predicted = network.labels(inputs)
@@ -110,9 +115,7 @@ def reconstructed(run: Run, first: int, count: int) -> tuple[np.ndarray, np.ndar
     import numpy as np
 
     network = trained(run)
-    test = network.splits.test
-    if test is None:
-        raise UsageError(f"the data of {run.name} have no test part")
+    test = test_part(run, network)
     if first >= len(test):
         raise UsageError(f"--example {first}: the test set has the numbers 0 to {len(test) - 1}")
     stored, _targets = test.read(np.arange(first, min(first + count, len(test))))
