@@ -142,6 +142,7 @@ def test_the_numbers_of_a_chart_are_there_to_be_read(opened: Opened) -> None:
     figure = opened.page.locator("figure[data-chart='0']")
     assert figure.locator(".canvas").get_attribute("aria-label")
     figure.locator("details.numbers summary").click()
+    figure.locator("table tbody tr").first.wait_for()  # written when the browser tells of the opening, a task later
     assert figure.locator("table th").all_inner_texts()[:2] == ["part", "setting"]
     assert figure.locator("table tbody tr").count() >= 6
 
