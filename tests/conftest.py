@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILDS_MODELS = {"models", "stages", "training", "test_optimizers.py"}
+BUILDS_MODELS = {"experiments", "models", "stages", "training", "test_optimizers.py"}
 
 # how long an example takes says more about what else the machine does than about dlx
 settings.register_profile("dlx", deadline=None)

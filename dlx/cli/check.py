@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlx.cli.options import DataDir, Json, Plugins, Sets, Specs
+from dlx.cli.options import DataDir, Json, Plugins, Sets, Smoke, Specs
 
 if TYPE_CHECKING:
     from dlx.datasets import Places
@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def check(
-    specs: Specs, sets: Sets = None, data_dir: DataDir = None, plugins: Plugins = None, as_json: Json = False
+    specs: Specs,
+    sets: Sets = None,
+    smoke: Smoke = False,
+    data_dir: DataDir = None,
+    plugins: Plugins = None,
+    as_json: Json = False,
 ) -> None:
     """Validate specs and say what they would run.
 
@@ -26,7 +31,7 @@ def check(
     from dlx.datasets import Places
 
     places = Places.here(data_dir, download=False)
-    experiments = load_all(specs, sets or [])
+    experiments = load_all(specs, sets or [], smoke=smoke)
     if as_json:
         import json
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from dlx.cli.options import DataDir, Json, Plugins, Quiet, Sets
+from dlx.cli.options import DataDir, Json, Plugins, Quiet, Sets, Smoke
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Flags:
     """Each field is an option of the command line."""
 
     sets: Sets = None
+    smoke: Smoke = False
     seeds: Annotated[
         str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds in place of the spec's: 5, 0..4, [0, 3].")
     ] = None

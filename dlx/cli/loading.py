@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
 
 def load_all(
-    paths: Sequence[Path], sets: Sequence[str], seeds: str | None = None, cap: int = 10_000
+    paths: Sequence[Path], sets: Sequence[str], seeds: str | None = None, cap: int = 10_000, *, smoke: bool = False
 ) -> list[tuple[Path, Experiment]]:
-    """Each spec with its experiment; raises one :class:`~dlx.errors.SpecError` for all that is wrong with any."""
+    """Each spec, a file or the name of one that comes with dlx, with its experiment; ``smoke``: as small as it says.
+
+    Raises one :class:`~dlx.errors.SpecError` for all that is wrong with any.
+    """
+    from dlx.shipped import place
     from dlx.spec import load
 
     loaded: list[tuple[Path, Experiment]] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            loaded.append((path, checked(load(path, sets, seeds=seeds, cap=cap))))
+            loaded.append((path, checked(load(place(path), sets, seeds=seeds, cap=cap, smoke=smoke))))
         except SpecError as error:
             problems += error.problems
     if problems:

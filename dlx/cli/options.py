@@ -7,10 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
-Specs = Annotated[list[Path], typer.Argument(metavar="SPEC", help="YAML specs.", show_default=False)]
+Specs = Annotated[
+    list[Path],
+    typer.Argument(metavar="SPEC", help="YAML specs, or names of `dlx experiments`.", show_default=False),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a setting of the spec (repeatable)."),
+]
+Smoke = Annotated[
+    bool, typer.Option("--smoke", help="As small as smoke: in the spec says: seconds that show that all of it works.")
 ]
 DataDir = Annotated[
     Path | None,

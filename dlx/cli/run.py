@@ -40,7 +40,7 @@ def run(specs: Specs, flags: Flags) -> int:
     """
     from dlx.cli import loading
 
-    found = loading.load_all(specs, flags.sets or [], flags.seeds, flags.cap)
+    found = loading.load_all(specs, flags.sets or [], flags.seeds, flags.cap, smoke=flags.smoke)
     return carry_out("run", [experiment for _, experiment in found], flags)
 
 

@@ -43,11 +43,12 @@ def show(
     Example: dlx show cnn --input 32x32x1 --set model.dense=[64]
     """
     from dlx.errors import UsageError
+    from dlx.shipped import place
 
-    if _is_file(target):
+    if _is_spec(target):
         if input_shape is not None or outputs is not None:
             raise UsageError("--input and --outputs are for models; a spec's come from its dataset")
-        shown = of_spec(Path(target), sets or [])
+        shown = of_spec(place(target), sets or [])
     else:
         shape = parse_shape(DEFAULT_INPUT if input_shape is None else input_shape)
         shown = [of_model(target, sets or [], shape, DEFAULT_OUTPUTS if outputs is None else outputs)]
@@ -155,9 +156,14 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def _is_file(target: str) -> bool:
+def _is_spec(target: str) -> bool:
+    from dlx.models import registry
+    from dlx.shipped import named
+
     path = Path(target)
-    return path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_file()
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_file():
+        return True
+    return target not in registry.names() and named(target) is not None
 
 
 def _table(rows: Sequence[LayerRow]) -> list[str]:

@@ -64,6 +64,7 @@ def tell_apart(arguments: Sequence[str]) -> tuple[dict[str, str], Path | None]:
     Raises :class:`~dlx.errors.UsageError` for two specs, an axis that is given twice or that
     needs values, and :class:`~dlx.errors.SpecError` for one that there is not.
     """
+    from dlx import shipped
     from dlx.spec.axes import SHORT, USUAL, axis_path
     from dlx.spec.document import Place
 
@@ -76,14 +77,14 @@ def tell_apart(arguments: Sequence[str]) -> tuple[dict[str, str], Path | None]:
         if not equals and usual not in SHORT and _is_file(argument):
             if spec is not None:
                 raise UsageError(f"two specs, {spec} and {argument}: a sweep takes one")
-            spec = Path(argument)
+            spec = shipped.place(argument)
             continue
         try:
             path = axis_path(name.strip(), Place(argument))
         except SpecError:
             if equals:
                 raise
-            known = [*SHORT, *(str(file) for file in sorted(Path().glob("*.y*ml")))]
+            known = [*SHORT, *shipped.experiments(), *(str(file) for file in sorted(Path().glob("*.y*ml")))]
             message = f"{argument} is neither an axis nor the file of a spec"
             raise UsageError(message, hint=nearest(argument, known)) from None
         if path in seen:
@@ -104,7 +105,7 @@ def load(axes: Mapping[str, str], spec: Path | None, flags: Flags, random: int |
     sets, seeds = flags.sets or [], flags.seeds
     if spec is not None:
         return dlx.spec.load(
-            spec, sets, axes, seeds, random=random, default_seeds=DEFAULT_SEEDS, cap=flags.cap
+            spec, sets, axes, seeds, random=random, default_seeds=DEFAULT_SEEDS, cap=flags.cap, smoke=flags.smoke,
         )  # fmt: skip
     if not axes:
         raise UsageError("nothing to vary", hint="see: dlx sweep --help")
@@ -112,13 +113,16 @@ def load(axes: Mapping[str, str], spec: Path | None, flags: Flags, random: int |
     return dlx.spec.load_text(
         read(place)[0], sets, axes, seeds,
         name=_folder(axes), file=str(place), random=random, default_seeds=DEFAULT_SEEDS, cap=flags.cap,
+        smoke=flags.smoke,
     )  # fmt: skip
 
 
 def _is_file(argument: str) -> bool:
-    """Whether an argument without ``=`` is meant as a file, there or not."""
+    """Whether an argument without ``=`` is meant as a spec, there or not."""
+    from dlx.shipped import named
+
     looks_so = argument.lower().endswith((".yaml", ".yml")) or os.sep in argument or "/" in argument
-    return looks_so or Path(argument).is_file()
+    return looks_so or Path(argument).is_file() or named(argument) is not None
 
 
 def _folder(axes: Mapping[str, str]) -> str:

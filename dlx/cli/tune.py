@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def tune(
-    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A YAML spec.", show_default=False)],
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A YAML spec, or one of `dlx experiments`.", show_default=False)
+    ],
     trials: Annotated[
         int | None,
         typer.Option("--trials", metavar="N", min=1, help="Tries in all.  [default: 30; of a grid, all]"),
@@ -66,13 +68,14 @@ def tune(
     from dlx.cli import display, loading
     from dlx.cli.run import seconds
     from dlx.interruption import Stop
+    from dlx.shipped import place
     from dlx.spec.search import load_search
     from dlx.tuning import Options
     from dlx.tuning import tune as carry_out
     from dlx.worker import Runtime
 
     limit = seconds(max_time) if max_time is not None else None
-    search = load_search(spec, sets or [])
+    search = load_search(place(spec), sets or [])
     runtime = Runtime(engine, threads, data_dir, plugins=plugins)
     loading.fetch_absent(search.experiment.trials[:1], data_dir, quiet=quiet)
     options = Options(results, runtime, trials, sampler, pruner, metric, sampler_seed)

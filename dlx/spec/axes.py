@@ -166,7 +166,7 @@ def groups_of(sweep: Node | None) -> list[Group]:
     for key, node in sweep.items():
         with findings.collect():
             reader = readers.get(key)
-            groups += reader(node) if reader else [Group((_axis(key, node, sweep.keys[key], ("sweep",)),))]
+            groups += reader(node) if reader else [Group((named_axis(key, node, sweep.keys[key], ("sweep",)),))]
     with findings.collect():
         _each_path_once(groups)
     findings.raise_any()
@@ -241,7 +241,7 @@ def _zips(node: Node) -> list[Group]:
             raise SpecError(
                 [part.place.problem("must be a mapping from paths to lists of equal length", ("sweep", "zip"))]
             )
-        axes = tuple(_axis(key, inner, part.keys[key], ("sweep", "zip")) for key, inner in part.items())
+        axes = tuple(named_axis(key, inner, part.keys[key], ("sweep", "zip")) for key, inner in part.items())
         groups.append(Group(axes))
         _check_group(groups[-1])
     return groups
@@ -275,12 +275,13 @@ def _random(node: Node) -> Group:
     else:
         for key, inner in axes_node.items():
             with findings.collect():
-                axes.append(_axis(key, inner, axes_node.keys[key], (*above, "axes")))
+                axes.append(named_axis(key, inner, axes_node.keys[key], (*above, "axes")))
     findings.raise_any()
     return Group(tuple(axes), numbers["n"], numbers["seed"])
 
 
-def _axis(name: str, node: Node, place: Place, above: tuple[PathKey, ...]) -> Axis:
+def named_axis(name: str, node: Node, place: Place, above: tuple[PathKey, ...]) -> Axis:
+    """The axis under a key of a mapping at ``above``; raises SpecError."""
     axis = _axis_of(axis_path(name, place), node, place, (*above, name))
     if axis.continuous and "random" not in above:
         raise SpecError([node.place.problem(_POINTS, (*above, name))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from dlx.spec.problems import Findings, show
 from dlx.spec.schema import NAME
 from dlx.spec.sections import SECTIONS, unknown_sections
 from dlx.spec.seeds import Seeds, seeds_of
+from dlx.spec.smoke import SUFFIX, Smoke, smoke_of
 from dlx.spec.written import written
 
 CAP = 10_000
@@ -57,18 +58,19 @@ def load(
     random: int | None = None,
     default_seeds: int = 1,
     cap: int = CAP,
+    smoke: bool = False,
 ) -> Experiment:
     """The experiment of a spec file.
 
     ``sets`` are ``path=value`` as of ``--set``; ``axes`` maps paths or short names to values as
     text (``1..8``, ``relu,sigmoid``) and replaces the spec's axes of those names; ``seeds``
     replaces the spec's, and where neither says there are ``default_seeds``; ``random`` draws
-    that many combinations of all axes. Raises :class:`~dlx.errors.SpecError` with everything
-    that is wrong.
+    that many combinations of all axes; ``smoke`` makes it as small as its ``smoke:`` says. Raises
+    :class:`~dlx.errors.SpecError` with everything that is wrong.
     """
     text, root = document.read(path)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(path).stem).strip(".-_")[:100] or "experiment"
-    request = _Request(sets, axes or {}, seeds, random, default_seeds, cap)
+    request = _Request(sets, axes or {}, seeds, random, default_seeds, cap, smoke)
     return _experiment(root, text, Path(path), name, request)
 
 
@@ -83,10 +85,11 @@ def load_text(
     random: int | None = None,
     default_seeds: int = 1,
     cap: int = CAP,
+    smoke: bool = False,
 ) -> Experiment:
     """The experiment of a spec that is in no file; ``name`` where it has none. Otherwise as :func:`load`."""
     root = document.parse(text, file)
-    return _experiment(root, text, None, name, _Request(sets, axes or {}, seeds, random, default_seeds, cap))
+    return _experiment(root, text, None, name, _Request(sets, axes or {}, seeds, random, default_seeds, cap, smoke))
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,12 @@ class _Request:
     random: int | None
     default_seeds: int
     cap: int
+    smoke: bool
 
     @property
     def changes(self) -> bool:
         """Whether the spec alone would not make the same trials."""
-        return bool(self.sets or self.axes or self.seeds or self.random or self.default_seeds != 1)
+        return bool(self.sets or self.axes or self.seeds or self.random or self.default_seeds != 1 or self.smoke)
 
 
 def _experiment(root: Node, source: str, path: Path | None, name: str, request: _Request) -> Experiment:
@@ -125,6 +129,12 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     groups: list[Group] = []
     with findings.collect():
         groups = axes.groups_of(root.child("sweep"))
+    small: Smoke | None = None
+    with findings.collect():
+        small = smoke_of(root.child("smoke"), groups)
+    if request.smoke:
+        with findings.collect():
+            root, name, sets, groups = _smallest(small, root, name, sets, groups, request)
     elsewhere = _trained_elsewhere(groups, sets, request)
     with findings.collect():
         groups = _with_request(groups, sets, request, notes, findings)
@@ -152,9 +162,36 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
         notes.append("search: is for dlx tune; a run trains the spec as it stands")
     varied = [dotted(axis.path) for group in groups if len(group) > 1 for axis in group.axes]
     if request.changes:
-        source = written(root, name, in_order(sets), groups, seeds)
+        # What makes the spec small is about the spec as it stands.
+        source = written(root.without_item("smoke"), name, in_order(sets), groups, seeds)
+    elif small is not None:
+        _experiment(root, source, path, name, replace(request, smoke=True))
     claims = _claims(claims, trials, request, notes)
     return Experiment(name, description, source, path, trials, tuple(varied), tuple(notes), claims)
+
+
+def _smallest(
+    small: Smoke | None,
+    root: Node,
+    name: str,
+    sets: list[Assignment],
+    groups: list[Group],
+    request: _Request,
+) -> tuple[Node, str, list[Assignment], list[Group]]:
+    """Document, name, values and axes of the smallest size; what the command line says goes before it."""
+    if small is None:
+        message = "has no smoke: (for instance smoke: {training.epochs: 1, seeds: 1}), so there is no smallest size"
+        raise SpecError([root.place.problem(message)])
+    said = [one.path for one in sets]
+    for axis in request.axes:
+        with suppress(SpecError):
+            said.append(axes.axis_path(axis, Place(axis)))
+    small = small.without(said)
+    sets = in_order([*small.sets, *sets])
+    changed, _ = apply(root.without_item("search"), [one for one in small.sets if one.path[0] not in SECTIONS])
+    if unknown := unknown_sections(changed or root):
+        raise SpecError(unknown)
+    return changed or root, f"{name[: 100 - len(SUFFIX)]}{SUFFIX}", sets, small.groups(groups)
 
 
 def _trained_elsewhere(groups: Sequence[Group], sets: Sequence[Assignment], request: _Request) -> str | None:
@@ -164,6 +201,8 @@ def _trained_elsewhere(groups: Sequence[Group], sets: Sequence[Assignment], requ
     """
     if any(one.path[0] == "expect" for one in sets):
         return None
+    if request.smoke:
+        return "--smoke"
     varied = {dotted(axis.path) for group in groups for axis in group.axes}
     changed = [dotted(one.path) for one in sets if one.path[0] in axes.SWEPT]
     for name in request.axes:

@@ -230,6 +230,11 @@ class Spec(Fields):
     expect: list[ClaimFields] | None = Field(
         default=None, description="claims to be confirmed or refuted by the trials; they change nothing that is trained"
     )
+    smoke: dict[str, Any] | None = Field(
+        default=None,
+        description="values by dotted path for `dlx run --smoke`: the same experiment on less data for fewer steps, "
+        "over in seconds; a list for a path of sweep: takes the place of its values",
+    )
     search: _Searched | None = Field(
         default=None, description="values by dotted path that `dlx tune` chooses among; log(a, b) and lin(a, b) too"
     )

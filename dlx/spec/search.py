@@ -166,7 +166,9 @@ def load_search(path: str | PathLike[str], sets: Sequence[str] = (), seeds: str 
     trials = experiment.trials
     found = list(dict.fromkeys((trial.seed.init, trial.seed.order) for trial in trials))
     kept = Seeds([init for init, _ in found]) if all(init == order for init, order in found) else _pairs(found)
-    bare = Node({key: node for key, node in root.items() if key not in ("search", "sweep")}, root.place, root.keys)
+    bare = Node(
+        {key: node for key, node in root.items() if key not in ("search", "sweep", "smoke")}, root.place, root.keys
+    )
     if not searched:
         searched = _usual(bare, assignments, experiment)
     return Search(experiment, tuple(map(_dimension, searched)), kept, bare, assignments)

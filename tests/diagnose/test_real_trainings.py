@@ -185,7 +185,7 @@ def test_the_sweep_over_depth_shows_what_glorot_and_bengio_saw(tmp_path: Path) -
 @pytest.mark.data
 def test_the_nets_of_nielsen_show_vanishing_gradients_and_nothing_else(tmp_path: Path) -> None:
     """Chapter 5; the claims of the experiment hold, or are left open."""
-    run = dlx("run", str(ROOT / "experiments" / "vanishing-gradient.yaml"), "--json", place=tmp_path)
+    run = dlx("run", str(ROOT / "experiments" / "vanishing-gradient" / "depth.yaml"), "--json", place=tmp_path)
     found = settings(tmp_path / "results", "vanishing-gradient")
     by_depth = {setting.pooled.setting["model.depth"]: raised(setting) for setting in found}
     assert by_depth == {1: set(), 2: set(), 3: {"vanishing"}, 4: {"vanishing"}}

@@ -69,7 +69,7 @@ def test_an_item_that_is_not_there(complaints: Complain) -> None:
     ("text", "words"),
     [
         ("model.dept=3", "--set model.dept=3: model.dept: unknown key (did you mean 'depth'?)"),
-        ("modle.depth=3", "--set modle.depth=3: modle: unknown key (did you mean 'model'?)"),
+        ("modle.depth=3", "--set modle.depth=3: modle: unknown key (did you mean 'model'"),
         ("model.depth=x", "--set model.depth=x: model.depth: must be a whole number ≥ 0 and ≤ 1000 or null, not 'x'"),
         ("training.epochs.x=1", "training.epochs.x"),
         ("model.width.x=1", "model.width: is 5, which has no x"),

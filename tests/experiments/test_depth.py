@@ -1,4 +1,4 @@
-"""experiments/vanishing-gradient.yaml on real MNIST, against the figures published and measured elsewhere."""
+"""experiments/vanishing-gradient/depth.yaml on real MNIST, against the figures published and measured elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SPEC = "experiments/vanishing-gradient.yaml"
+SPEC = "experiments/vanishing-gradient/depth.yaml"
 PUBLISHED_SPEEDS = {"2": (0.07, 0.31), "3": (0.012, 0.060, 0.283), "4": (0.003, 0.017, 0.070, 0.285)}
 MEASURED_ACCURACIES = {"1": 0.9646, "2": 0.9688, "3": 0.9643, "4": 0.9618}  # ten seeds, in NumPy and JAX
 
