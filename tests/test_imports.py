@@ -23,6 +23,7 @@ LIGHT = [
     ("models",),
     ("models", "lenet5"),
     ("datasets",),
+    ("experiments",),
     ("show", "mlp"),
     ("show", "experiments/quickstart.yaml"),
     ("schema",),

@@ -19,7 +19,7 @@ PANELS = {
     "Run": ("run", "sweep", "tune"),
     "Look": ("status", "compare", "diagnose", "diff", "plot", "report", "show"),
     "Use": ("predict", "evaluate", "sample"),
-    "Registry": ("models", "datasets"),
+    "Registry": ("models", "datasets", "experiments"),
     "Set-up": ("new", "check", "schema", "doctor"),
 }
 HELP = {"help_option_names": ["-h", "--help"]}
