@@ -17,7 +17,7 @@ from dlx.errors import UsageError, nearest
 
 PANELS = {
     "Run": ("run", "sweep", "tune"),
-    "Look": ("status", "compare", "diagnose", "diff", "plot", "report", "show"),
+    "Look": ("status", "compare", "diagnose", "diff", "plot", "report", "show", "step"),
     "Use": ("predict", "evaluate", "sample"),
     "Registry": ("models", "datasets", "experiments"),
     "Set-up": ("new", "check", "schema", "doctor"),

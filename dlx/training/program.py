@@ -284,8 +284,11 @@ class Program(ABC):
     def _rows_at_once(self, examples: int) -> int:
         return evaluation_rows(self.stage.model, examples)
 
-    def measure(self, probe: ProbeSpec) -> dict[str, np.ndarray]:
-        """A probe's numbers over the examples that it looks at, of a part that there is."""
+    def measure(self, probe: ProbeSpec, examples: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """A probe's numbers over the examples that it looks at, of a part that there is.
+
+        ``examples``: the places of others in that part, in its stead.
+        """
         identity = json.dumps(plain(probe), sort_keys=True)
         if identity not in self._measures:
 
@@ -298,11 +301,12 @@ class Program(ABC):
         measure, combine, finish = self._measures[identity]
         source = self._parts[probe.part]
         assert source is not None
-        sample = len(source) if probe.first is None else min(probe.first, len(source))
-        rows = self._rows_at_once(sample)
+        if examples is None:
+            examples = np.arange(len(source) if probe.first is None else min(probe.first, len(source)))
+        rows = self._rows_at_once(len(examples))
         combined = None
-        for begin in range(0, sample, rows):
-            arrays = source.read(np.arange(begin, min(begin + rows, sample)))
+        for begin in range(0, len(examples), rows):
+            arrays = source.read(examples[begin : begin + rows])
             part = measure(self._values(), self._state(), *map(self._to_device, arrays), self._scaling)
             combined = part if combined is None else combine(combined, part)
         return {name: to_host(value) for name, value in finish(combined).items()}

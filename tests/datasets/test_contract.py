@@ -19,9 +19,9 @@ XOR = {"inputs": [[0, 0], [0, 1], [1, 0], [1, 1]], "labels": [0, 1, 1, 0], "test
 SETTINGS: dict[str, dict[str, Any]] = {"arrays": XOR}
 """Of members that cannot do without; those that are files are added by the fixture ``files``."""
 OWN = {"csv", "npz"}
-EMBEDDED = {"arrays", "digits", "points", "function", *OWN}
+EMBEDDED = {"arrays", "digits", "photographs", "points", "function", *OWN}
 REAL_VALUED = {"arrays", "csv", "points", "function"}
-DRAWN_FROM_IT = {"csv", "npz", "points", "function"}  # their test part is, unless test: 0 says otherwise
+DRAWN_FROM_IT = {"csv", "npz", "photographs", "points", "function"}  # their test part is, unless test: 0 says otherwise
 NOT_AT_HAND = {"cifar100"}  # no copy to test with; its readers and its digest are tested in test_cifar.py
 MEMBERS = [
     pytest.param(name, marks=[] if name in EMBEDDED else [pytest.mark.data])
