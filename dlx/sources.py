@@ -7,8 +7,9 @@ float32.
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,18 @@ from dlx.datasets import Divide, Split, _info, allocate
 from dlx.errors import FieldError
 
 if TYPE_CHECKING:
-    from dlx.datasets import DatasetInfo, DatasetSpec, InMemory
+    from dlx.datasets import DatasetInfo, DatasetSpec
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
+
+
+DEFAULT_RESIDENT_BYTES = 2 << 30
+
+
+def resident_limit() -> int:
+    """Bytes of a part that may stay in memory and on the device (``DLX_RESIDENT_BYTES``, default 2 GiB)."""
+    return int(os.environ.get("DLX_RESIDENT_BYTES", DEFAULT_RESIDENT_BYTES))
 
 
 class Source(ABC):
@@ -46,6 +55,16 @@ class Source(ABC):
     @abstractmethod
     def nbytes(self) -> int:
         """Bytes that all inputs and targets take in their stored type."""
+
+    @property
+    def targets(self) -> Array:
+        """All targets, as :meth:`read` gives them."""
+        return self.read(np.arange(len(self)))[1]
+
+    def take(self, rows: Indices) -> Source:
+        """A source of some of the examples, in that order."""
+        inputs, targets = self.read(rows)
+        return ArraySource(inputs, targets, self.ids[rows])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,6 +91,10 @@ class ArraySource(Source):
     @property
     def arrays(self) -> tuple[Array, Array]:
         return self._inputs, self._targets
+
+    @property
+    def targets(self) -> Array:
+        return self._targets
 
     @property
     def nbytes(self) -> int:
@@ -183,7 +206,7 @@ def hold_out_shuffled(examples: int, held: int, key: int) -> tuple[Indices, Indi
     return order[: examples - held], order[examples - held :]
 
 
-def arrange(spec: InMemory, official: Official) -> Official:
+def arrange(spec: DatasetSpec, official: Official) -> Official:
     """The classes and the test part that ``spec`` asks for, out of all that is published."""
     if spec.test is not None and spec.drawn_test and official.drawn is not None:
         official = _rejoined(official)
@@ -248,7 +271,7 @@ def _hold_out(
     return hold_out_stratified(targets, shares, key)
 
 
-def divide(spec: InMemory, official: Official) -> Splits:
+def divide(spec: DatasetSpec, official: Official) -> Splits:
     """Training, validation and test parts as ``spec`` says, a pure function of spec and labels, never of a seed.
 
     ``ordered`` gives views of the official arrays; the others copy each part once.
@@ -281,7 +304,7 @@ def with_labels(splits: Splits, count: int) -> Splits:
     train = splits.train
     if count == len(train):
         return splits
-    _, targets = train.arrays or train.read(np.arange(len(train)))
+    targets = train.targets
     if splits.info.task == "classification":
         counts = np.bincount(targets, minlength=splits.info.outputs)
         try:
@@ -291,8 +314,7 @@ def with_labels(splits: Splits, count: int) -> Splits:
         _, chosen = hold_out_stratified(targets, shares, _LABELLED_KEY)
     else:
         _, chosen = hold_out_shuffled(len(train), count, _LABELLED_KEY)
-    inputs, wanted = train.read(chosen)
-    return replace(splits, labelled=ArraySource(inputs, wanted, train.ids[chosen]))
+    return replace(splits, labelled=train.take(np.asarray(chosen)))
 
 
 def _target_scaling(train: ArraySource) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -302,7 +324,7 @@ def _target_scaling(train: ArraySource) -> tuple[tuple[float, ...], tuple[float,
     return tuple(mean.astype(np.float32).tolist()), tuple(scale.astype(np.float32).tolist())
 
 
-def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource, indicators: Sequence[int] = ()) -> Scaling:
+def scaling_of(spec: DatasetSpec, largest: float, train: Source, indicators: Sequence[int] = ()) -> Scaling:
     """The scaling that ``spec`` asks for; ``standardize`` is taken from the training part alone.
 
     Features in ``indicators`` stay 0 and 1: the spread of a rare category would make it enormous.
@@ -314,7 +336,7 @@ def scaling_of(spec: DatasetSpec, largest: float, train: ArraySource, indicators
         return Scaling(zero, np.asarray(largest, np.float32))
     if isinstance(spec.scaling, Divide):
         return Scaling(zero, np.asarray(spec.scaling.divide, np.float32))
-    mean, std = _moments(train.arrays[0])
+    mean, std = _moments_of(train)
     mean[list(indicators)], std[list(indicators)] = 0.0, 1.0
     # A feature that never varies carries nothing and has no scale: it becomes 0, not NaN.
     return Scaling(mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32))
@@ -336,11 +358,22 @@ def variation_of_inputs(source: Source | None, scaling: Scaling) -> Array | None
 
 def variation(source: Source | None, scaling: Scaling | None = None) -> Array | None:
     """Σ(y − ȳ)² of each target in float64, for R²; None for class labels. ``scaling``, of inputs, plays no part."""
-    if source is None or source.arrays is None or source.arrays[1].ndim == 1:
+    if source is None or source.targets.ndim == 1:
         return None
-    targets = source.arrays[1].astype(np.float64)
+    targets = source.targets.astype(np.float64)
     variation: Array = np.square(targets - targets.mean(axis=0)).sum(axis=0)
     return variation
+
+
+def _moments_of(source: Source) -> tuple[Array, Array]:
+    if source.arrays is not None:
+        return _moments(source.arrays[0])
+    # Images that are not in memory are bytes: their moments are computed exactly, whatever the blocks.
+    blocks = range(0, len(source), _BLOCK)
+    return _exact((source.read(np.arange(at, min(at + _BLOCK, len(source))))[0] for at in blocks), (0, 1, 2))
+
+
+_BLOCK = 512
 
 
 def _moments(inputs: Array) -> tuple[Array, Array]:
@@ -357,13 +390,19 @@ def _moments(inputs: Array) -> tuple[Array, Array]:
         values -= mean
         np.square(values, out=values)
         return mean, np.sqrt(values.mean(axis=axes).reshape(shape))
-    sums, squares = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for start in range(0, len(inputs), 512):  # in blocks: the squares take eight times the room of bytes
-        block = inputs[start : start + 512].astype(np.int64)
-        sums += block.sum(axis=axes).reshape(shape)
-        squares += np.square(block).sum(axis=axes).reshape(shape)
-    count = inputs.size // sums.size
+    # In blocks: the squares take eight times the room of bytes.
+    return _exact((inputs[start : start + _BLOCK] for start in range(0, len(inputs), _BLOCK)), axes)
+
+
+def _exact(blocks: Iterable[Array], axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Mean and standard deviation of whole numbers over ``axes`` of all blocks together."""
+    count, sums, squares = 0, np.zeros((), np.int64), np.zeros((), np.int64)
+    for block in blocks:
+        values = block.astype(np.int64)
+        total = values.sum(axis=axes, keepdims=True)[0]
+        sums, squares = sums + total, squares + np.square(values).sum(axis=axes, keepdims=True)[0]
+        count += values.size // total.size
     totals = [(int(total), int(square)) for total, square in zip(sums.flat, squares.flat, strict=True)]
     mean = np.array([total / count for total, _ in totals])
     variance = np.array([(count * square - total * total) / count**2 for total, square in totals])
-    return mean.reshape(shape), np.sqrt(variance).reshape(shape)
+    return mean.reshape(sums.shape), np.sqrt(variance).reshape(sums.shape)

@@ -61,6 +61,10 @@ class Divide(Fields):
 
 
 _SCALINGS = ("unit", "none", "standardize")
+MOST = 4096
+"""Pixels of a side that images are brought to, at most."""
+
+Side = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class DatasetSpec(MemberFields):
@@ -75,7 +79,7 @@ class DatasetSpec(MemberFields):
     path_fields: ClassVar[tuple[str, ...]] = ()
     drawn_test: ClassVar[bool] = False
 
-    validation: Count | Fraction = Field(
+    validation: Count | Fraction | None = Field(
         default=0.1,
         description="held out of the training set: a count of examples, or a fraction below 1; 0 for none",
     )
@@ -101,6 +105,11 @@ class DatasetSpec(MemberFields):
         description="training examples that have labels, as many of each class as its share: stages with labels are "
         "trained on them, stages without on all; null: all",
     )
+    resize: Side | tuple[Side, Side] | None = Field(
+        default=None,
+        description="images are brought to N x N pixels, or to [height, width]: scaled until they cover it (the "
+        "shorter side fits) and the centre cut out; null: they stay as they are",
+    )
     scaling: Literal["unit", "none", "standardize"] | Divide = Field(
         default="unit",
         description="unit (by the set's largest value, into [0, 1]), none, standardize (to mean 0 and variance 1 "
@@ -110,12 +119,23 @@ class DatasetSpec(MemberFields):
     @field_validator("validation", "test", mode="before")
     @classmethod
     def _count_or_fraction(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is None and info.field_name == "test":
+        if value is None and (info.field_name == "test" or cls.model_fields["validation"].default is None):
             return value
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         if not whole and not (isinstance(value, float) and 0.0 <= value < 1.0):
             raise ValueError(f"must be a count (0, 1, 2, …) or a fraction (0 ≤ … < 1), not {value!r}")
         return value
+
+    @field_validator("resize", mode="before")
+    @classmethod
+    def _sides(cls, value: Any) -> Any:
+        sides = value if isinstance(value, list | tuple) else (value,)
+        whole = all(isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= MOST for side in sides)
+        if value is None and cls.model_fields["resize"].default is None:
+            return None
+        if not whole or len(sides) != (2 if isinstance(value, list | tuple) else 1):
+            raise ValueError(f"must be a number of pixels (1 to {MOST}) or [height, width], not {value!r}")
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("scaling", mode="before")
     @classmethod
@@ -149,7 +169,14 @@ class DatasetSpec(MemberFields):
                 raise FieldError(message, ("test",))
             info = _info.rejoined(info)
         test = self.test_share()
-        return info if info.test or not test else _info.test_drawn(info, test, self.way(info))
+        if test and not info.test:
+            info = _info.test_drawn(info, test, self.way(info))
+        return info if self.sides is None else _info.resized(info, self.sides)
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width that images are brought to, None where they stay as they are."""
+        return (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
 
     def test_share(self) -> int | float:
         """What is held out for testing where there is no test set."""
@@ -208,13 +235,18 @@ class DatasetSpec(MemberFields):
         Raises :class:`~dlx.errors.FieldError` where the settings cannot be met.
         """
         info = self.info()
+        if info.validation:
+            return self._limited(info, info.train, 0)
         held = self.held_out(info.train)
         if (held or self.test) and self.way(info) == "stratified":
             if info.task != "classification":
                 raise FieldError("stratified needs classes, and this is a regression: shuffled or ordered", ("split",))
             if held and info.train_counts:
                 allocate(info.train_counts, held, info.names)
-        train = info.train - held
+        return self._limited(info, info.train - held, held)
+
+    def _limited(self, info: DatasetInfo, train: int, held: int) -> dict[str, int]:
+        """The sizes with what ``train_limit`` and ``labelled`` leave of the training part."""
         if self.train_limit is not None and self.train_limit > train:
             raise FieldError(
                 f"{self.train_limit} examples are wanted and {train} are there "
@@ -224,11 +256,11 @@ class DatasetSpec(MemberFields):
         train = self.train_limit or train
         if self.labelled is not None and self.labelled > train:
             raise FieldError(f"{self.labelled} examples with labels are wanted of {train}", ("labelled",))
-        return {"train": train, "validation": held, "test": info.test}
+        return {"train": train, "validation": held or info.validation, "test": info.test}
 
     def held_out(self, examples: int) -> int:
         """How many of ``examples`` are held out for validation; :class:`~dlx.errors.FieldError` if impossible."""
-        return _info.share(self.validation, examples, "validation")
+        return _info.share(0.1 if self.validation is None else self.validation, examples, "validation")
 
 
 class InMemory(DatasetSpec):
@@ -242,7 +274,12 @@ class InMemory(DatasetSpec):
         from dlx.sources import arrange, divide
 
         self.sizes()  # impossible settings are told before a download is begun
-        return self.completed(divide(self, arrange(self, self.official(places))))
+        splits = self.completed(divide(self, arrange(self, self.official(places))))
+        if self.sides is None:
+            return splits
+        from dlx.image_sources import resized
+
+        return resized(splits, self.sides)
 
     def completed(self, splits: Splits) -> Splits:
         """The parts with what can only be known when the training part is, besides its scaling."""

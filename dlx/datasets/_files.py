@@ -1,4 +1,7 @@
-"""Files of one's own: known by the digest of their bytes, found where a spec or an old trial says, or elsewhere."""
+"""Files and folders of one's own: known by the digest of their bytes, found where a spec or an old trial says.
+
+Or elsewhere, where that has the same digest.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
+from dlx.datasets import _folder
 from dlx.datasets._places import Places
 from dlx.errors import FieldError
 
@@ -45,10 +49,12 @@ def version(path: str, field: str = "path") -> tuple[str, int, int]:
 
 
 def digest(path: str, field: str = "path") -> str:
-    """The SHA-256 of a file's bytes, computed once for each size and time of it.
+    """The SHA-256 of a file's bytes, computed once for each size and time of it; of a folder, that of its images.
 
     Of large files it is kept in the cache folder. Raises :class:`~dlx.errors.FieldError`.
     """
+    if os.path.isdir(path):  # noqa: PTH112  # as in `version`
+        return _folder.digest(path)
     at = version(path, field)
     if at not in _known():
         kept = _kept(at)
@@ -79,7 +85,7 @@ def resolve(path: str, folder: Path) -> str:
         path = str(Path(path).expanduser())
     place = Path(os.path.abspath(folder / path))  # noqa: PTH100  # links are the person's: resolve() would follow them
     environment = Places.here().environment
-    if not place.exists() and environment is not None and (environment / path).is_file():
+    if not place.exists() and environment is not None and (environment / path).exists():
         return os.path.abspath(environment / path)  # noqa: PTH100
     return str(place)
 
@@ -106,7 +112,9 @@ def _candidates(path: str, trial: Path) -> Iterator[Path]:
     places = [given]
     places += [folder / tail for folder in Path(os.path.abspath(trial)).parents for tail in reversed(tails)]  # noqa: PTH100
     places += [folder / tail for _, folder in Places.here().folders() for tail in reversed(tails)]
-    return (place for place in dict.fromkeys(places) if place.is_file())
+    # Folders are only gone through where one may be meant.
+    files = given.is_file() or given.suffix.lower() in (".csv", ".tsv", ".txt", ".npz")
+    return (place for place in dict.fromkeys(places) if (place.is_file() if files else place.exists()))
 
 
 def _kept(at: tuple[str, int, int]) -> Path | None:

@@ -20,9 +20,10 @@ class DatasetInfo:
     ``test`` are the official sizes (``test`` 0: there is no test part). ``largest`` is the
     largest value that an input can take: what ``scaling: unit`` divides by.
     ``train_counts`` and ``test_counts`` are the examples of each class (empty where unknown,
-    or in a regression). ``feature_names`` and ``target_names`` are those of a table's columns
-    (empty where there is none); ``indicators`` are the features that say 0 or 1 for a category
-    and are never standardised.
+    or in a regression). ``validation`` and ``validation_counts`` are those of an official
+    validation part (0: there is none, it is held out of the training part). ``feature_names``
+    and ``target_names`` are those of a table's columns (empty where there is none);
+    ``indicators`` are the features that say 0 or 1 for a category and are never standardised.
     """
 
     input_shape: tuple[int, ...]
@@ -37,6 +38,8 @@ class DatasetInfo:
     feature_names: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()
     indicators: tuple[int, ...] = ()
+    validation: int = 0
+    validation_counts: tuple[int, ...] = ()
 
     def name_of(self, label: int) -> str:
         """What people call a class."""
@@ -106,13 +109,14 @@ def class_numbers(info: DatasetInfo, classes: Sequence[int | str]) -> list[int]:
 def picked(info: DatasetInfo, numbers: Sequence[int]) -> DatasetInfo:
     """A classification set with some of its classes only, numbered anew in the order given."""
     known = info.train_counts and (info.test_counts or not info.test)
+    known = known and (info.validation_counts or not info.validation)
     if not known:
         raise FieldError("how many examples each class has is not known before this set is read", ("classes",))
 
     def of(counts: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(counts[number] for number in numbers) if counts else ()
 
-    train, test = of(info.train_counts), of(info.test_counts)
+    train, test, validation = of(info.train_counts), of(info.test_counts), of(info.validation_counts)
     for position, count in enumerate(train):
         if not count:
             raise FieldError(f"class {info.name_of(numbers[position])!r} has no training examples", ("classes",))
@@ -124,7 +128,17 @@ def picked(info: DatasetInfo, numbers: Sequence[int]) -> DatasetInfo:
         class_names=tuple(info.name_of(number) for number in numbers),
         train_counts=train,
         test_counts=test,
+        validation=sum(validation),
+        validation_counts=validation,
     )
+
+
+def resized(info: DatasetInfo, size: tuple[int, int]) -> DatasetInfo:
+    """A set of images with all of them brought to a height and a width; raises :class:`~dlx.errors.FieldError`."""
+    if len(info.input_shape) != 3:
+        shape = "x".join(map(str, info.input_shape))
+        raise FieldError(f"is for images (height, width, channels), and the data have shape {shape}", ("resize",))
+    return replace(info, input_shape=(*size, info.input_shape[2]))
 
 
 def test_drawn(info: DatasetInfo, test: float, split: Split) -> DatasetInfo:

@@ -125,7 +125,7 @@ def _class_weights(given: Mapping[str, float] | str | None, splits: Splits) -> l
         return [given.get(str(label), given.get(name, 1.0)) for label, name in enumerate(names)]
     import numpy as np
 
-    _, labels = splits.train.arrays or splits.train.read(np.arange(len(splits.train)))
+    labels = splits.train.targets
     counts = np.bincount(labels, minlength=classes)
     return [len(labels) / (classes * count) if count else 0.0 for count in counts.tolist()]
 

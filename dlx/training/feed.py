@@ -7,25 +7,20 @@ step then runs over the window, so that resident and streamed training give the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlx.sources import resident_limit
+
 if TYPE_CHECKING:
     from dlx.sources import Source
 
-DEFAULT_RESIDENT_BYTES = 2 << 30
 WINDOW_BYTES = 64 << 20
 
 Arrays = tuple[np.ndarray, np.ndarray]
-
-
-def resident_limit() -> int:
-    """Bytes of a part that may stay on the device (``DLX_RESIDENT_BYTES``, default 2 GiB)."""
-    return int(os.environ.get("DLX_RESIDENT_BYTES", DEFAULT_RESIDENT_BYTES))
 
 
 def resident_arrays(source: Source) -> Arrays | None:

@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from dlx.datasets import DatasetSpec, Places, registry
+from dlx.datasets import DatasetSpec, InMemory, Places, registry
 from dlx.errors import DataError
 from dlx.sources import Scaling, Source, Splits
 
 XOR = {"inputs": [[0, 0], [0, 1], [1, 0], [1, 1]], "labels": [0, 1, 1, 0], "test_inputs": [[1, 0]], "test_labels": [1]}
 SETTINGS: dict[str, dict[str, Any]] = {"arrays": XOR}
 """Of members that cannot do without; those that are files are added by the fixture ``files``."""
-OWN = {"csv", "npz"}
+OWN = {"csv", "npz", "image_folder"}
 EMBEDDED = {"arrays", "digits", "photographs", "points", "function", *OWN}
 REAL_VALUED = {"arrays", "csv", "points", "function"}
-DRAWN_FROM_IT = {"csv", "npz", "photographs", "points", "function"}  # their test part is, unless test: 0 says otherwise
+DRAWN = {"photographs", "points", "function"}
+DRAWN_FROM_IT = {"csv", "npz", "image_folder", *DRAWN}  # their test part is, unless test: 0 says otherwise
 NOT_AT_HAND = {"cifar100"}  # no copy to test with; its readers and its digest are tested in test_cifar.py
 MEMBERS = [
     pytest.param(name, marks=[] if name in EMBEDDED else [pytest.mark.data])
@@ -40,6 +42,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> None:
     np.savez(folder / "own.npz", x=rng.integers(0, 256, (250, 5, 5), dtype=np.uint8), y=np.arange(250) % 3)
     SETTINGS["csv"] = {"path": str(folder / "own.csv"), "label": "kind", "scaling": "unit"}
     SETTINGS["npz"] = {"path": str(folder / "own.npz")}
+    for n in range(250):
+        image = folder / "images" / "abc"[n % 3] / f"{n:03}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(image)
+    SETTINGS["image_folder"] = {"path": str(folder / "images"), "resize": 8}
 
 
 def spec_of(name: str, **changed: Any) -> DatasetSpec:
@@ -82,7 +89,7 @@ def test_facts_need_neither_numpy_nor_data() -> None:
         "for name in registry.names():\n"
         "    spec = registry.get(name)\n"
         "    spec.find(Places.here())\n"
-        "    if name not in ('arrays', 'csv', 'npz'): spec().sizes(), spec().info(), spec().digest()\n"
+        "    if name not in ('arrays', 'csv', 'npz', 'image_folder'): spec().sizes(), spec().info(), spec().digest()\n"
         "heavy = {'numpy', 'keras', 'tensorflow', 'pandas', 'scipy', 'sklearn', 'jax'} & set(sys.modules)\n"
         "sys.exit(' '.join(heavy) or 0)"
     )
@@ -128,6 +135,8 @@ def test_loads_what_it_promises(name: str, real: Places) -> None:
 @pytest.mark.parametrize("name", MEMBERS)
 def test_facts_are_those_of_the_data(name: str, real: Places) -> None:
     spec = spec_of(name)
+    if not isinstance(spec, InMemory):
+        pytest.skip("its images are made as they are read")
     official, whole = spec.official(real), spec.whole()
     if whole.task == "classification":
         assert tuple(np.bincount(official.train_targets, minlength=whole.outputs)) == whole.train_counts

@@ -1,0 +1,235 @@
+"""Images that are made when they are read: decoded from files, or resized; each once where they fit in memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlx import images
+from dlx.errors import DataError
+from dlx.images import Array
+from dlx.sources import (
+    ArraySource,
+    Indices,
+    Official,
+    Source,
+    Splits,
+    arrange,
+    divide,
+    resident_limit,
+    scaling_of,
+)
+
+if TYPE_CHECKING:
+    from dlx.datasets import DatasetSpec
+    from dlx.datasets._folder import Part
+
+DEFAULT_KEPT_BYTES = 2 << 30
+
+
+def kept_limit() -> int:
+    """Bytes of made images that a part keeps of more than may be resident (``DLX_KEPT_BYTES``, default 2 GiB)."""
+    return int(os.environ.get("DLX_KEPT_BYTES", DEFAULT_KEPT_BYTES))
+
+
+class MadeSource(Source):
+    """Images of one shape and type, made one by one, in parallel; none is made twice that there was room to keep.
+
+    A part that fits is made whole when its arrays are asked for first, and is then as any other
+    array. Of a larger one as many images are kept as fit into :func:`kept_limit`, those read
+    first: every epoch reads all, so that no other choice would save more.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: npt.DTypeLike, targets: Array, ids: Indices | None = None
+    ) -> None:
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+        self._targets = targets
+        self._ids = np.arange(len(targets), dtype=np.int64) if ids is None else ids
+        self._lock = threading.Lock()
+        self._whole: Array | None = None
+        self._kept: Array | None = None
+        self._slots: Array | None = None
+        self._taken = 0
+
+    @abstractmethod
+    def make(self, row: int) -> Array:
+        """One image, of the source's shape and type."""
+
+    @property
+    def ids(self) -> Indices:
+        return self._ids
+
+    @property
+    def targets(self) -> Array:
+        return self._targets
+
+    @property
+    def nbytes(self) -> int:
+        return len(self) * self._each + self._targets.nbytes
+
+    @property
+    def arrays(self) -> tuple[Array, Array] | None:
+        if self.nbytes > resident_limit():
+            return None
+        with self._lock:
+            if self._whole is None:
+                whole = np.empty((len(self), *self.shape), self.dtype)
+                self._fill(whole, np.arange(len(self)), range(len(self)))
+                self._whole = whole
+        return self._whole, self._targets
+
+    def read(self, indices: npt.ArrayLike) -> tuple[Array, Array]:
+        rows = np.asarray(indices, dtype=np.int64)
+        if self._whole is not None:
+            return self._whole[rows], self._targets[rows]
+        with self._lock:
+            if self._slots is None:
+                self._slots = np.full(len(self), -1, np.int64)
+                room = min(len(self), kept_limit() // max(1, self._each))
+                self._kept = np.empty((room, *self.shape), self.dtype)  # the system gives memory as it is written
+            assert self._kept is not None
+            found = np.empty((len(rows), *self.shape), self.dtype)
+            slots = self._slots[rows]
+            there = np.flatnonzero(slots >= 0)
+            found[there] = self._kept[slots[there]]
+            absent = np.flatnonzero(slots < 0)
+            self._fill(found, rows, absent.tolist())
+            for at in absent[: len(self._kept) - self._taken].tolist():
+                if self._slots[rows[at]] < 0:  # it may be asked for twice
+                    self._kept[self._taken] = found[at]
+                    self._slots[rows[at]] = self._taken
+                    self._taken += 1
+        return found, self._targets[rows]
+
+    @property
+    def _each(self) -> int:
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def _fill(self, found: Array, rows: Array, places: Sequence[int]) -> None:
+        """Make the images of ``rows`` that are to stand at ``places`` of ``found``, on all cores."""
+
+        def make(at: int) -> None:
+            found[at] = self.make(int(rows[at]))
+
+        for _ in images.in_parallel(make, places):
+            pass
+
+
+class Resized(MadeSource):
+    """The images of another source at another size; see :func:`dlx.images.refitted`."""
+
+    def __init__(self, source: Source, size: tuple[int, int], *, whole: bool) -> None:
+        inputs, _ = source.read(np.arange(0, 1))
+        dtype = np.uint8 if inputs.dtype == np.uint8 and whole else np.float32
+        super().__init__((*size, inputs.shape[3]), dtype, source.targets, source.ids)
+        self._source = source
+        self._size = size
+        self._round = whole
+
+    def make(self, row: int) -> Array:
+        inputs, _ = self._source.read(np.array([row]))
+        return images.refitted(inputs[0], self._size, whole=self._round)
+
+    def take(self, rows: Indices) -> Source:
+        return Resized(self._source.take(rows), self._size, whole=self._round)
+
+
+class ImageFiles(MadeSource):
+    """Image files below a folder, decoded to bytes (height, width, channels); see :func:`dlx.images.decoded`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        paths: Sequence[str],
+        size: tuple[int, int],
+        channels: int,
+        targets: Array,
+        ids: Indices | None = None,
+    ) -> None:
+        super().__init__((*size, channels), np.uint8, targets, ids)
+        self._folder = folder
+        self._paths = paths
+        self._size = size
+
+    def make(self, row: int) -> Array:
+        path = self._folder / self._paths[row]
+        try:
+            return images.decoded(path, self._size, self.shape[2])
+        except images.Unreadable as error:
+            raise DataError(
+                f"{path} could be read when the folder was looked through, and now cannot: {error}"
+            ) from None
+
+    def take(self, rows: Indices) -> Source:
+        paths = [self._paths[row] for row in rows.tolist()]
+        return ImageFiles(self._folder, paths, self._size, self.shape[2], self._targets[rows], self._ids[rows])
+
+
+def resized(splits: Splits, size: tuple[int, int]) -> Splits:
+    """All parts with their images at another size.
+
+    The scaling stays that of the images as they were. Bytes that use their range (0 to 255)
+    stay bytes; other values are interpolated without rounding.
+    """
+    whole = splits.info.largest == 255.0
+
+    def at_size(source: Source) -> Source:
+        return Resized(source, size, whole=whole)
+
+    return replace(
+        splits,
+        train=at_size(splits.train),
+        validation=at_size(splits.validation) if splits.validation else None,
+        test=at_size(splits.test) if splits.test else None,
+    )
+
+
+def of_folder(spec: DatasetSpec, root: Path, parts: Mapping[str, Part], standardized_by: int) -> Splits:
+    """The parts of a folder of images as a data set's settings divide them.
+
+    ``standardize`` looks at ``standardized_by`` images of the training part at most.
+    """
+    info = spec.info()
+    channels, size = info.input_shape[2], (info.input_shape[0], info.input_shape[1])
+
+    def numbers(part: str) -> tuple[Any, Any]:
+        if part not in parts:
+            return None, None
+        return np.arange(len(parts[part].paths)), np.array(parts[part].labels, np.int32)
+
+    # Divided as arrays are, the place of an image in its part standing for the image.
+    plain = spec.model_copy(update={"scaling": "none"})
+    train = arrange(plain, Official(*numbers("train"), *numbers("test")))
+    divided = divide(plain if "validation" not in parts else plain.model_copy(update={"validation": 0}), train)
+    validation = divided.validation
+    if "validation" in parts:
+        official = arrange(plain, Official(*numbers("train"), *numbers("validation")))
+        assert official.test_inputs is not None and official.test_targets is not None
+        validation = ArraySource(official.test_inputs, official.test_targets, official.test_ids)
+
+    def files(part: str, source: Source | None) -> ImageFiles | None:
+        if source is None:
+            return None
+        rows, targets = source.read(np.arange(len(source)))
+        of = parts[part].paths
+        return ImageFiles(root, [of[row] for row in rows.tolist()], size, channels, targets, source.ids)
+
+    held = "validation" if "validation" in parts else "train"
+    tested = "test" if "test" in parts else "train"
+    training = files("train", divided.train)
+    assert training is not None
+    looked_at: Source = training
+    if spec.scaling == "standardize" and len(training) > standardized_by:
+        looked_at = training.take(np.linspace(0, len(training) - 1, standardized_by).astype(np.int64))
+    scaling = scaling_of(spec, info.largest, looked_at)
+    return Splits(training, files(held, validation), files(tested, divided.test), info, scaling)
