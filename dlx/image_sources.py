@@ -215,7 +215,7 @@ def of_folder(spec: DatasetSpec, root: Path, parts: Mapping[str, Part], standard
     if "validation" in parts:
         official = arrange(plain, Official(*numbers("train"), *numbers("validation")))
         assert official.test_inputs is not None and official.test_targets is not None
-        validation = ArraySource(official.test_inputs, official.test_targets, official.test_ids)
+        validation = ArraySource(np.asarray(official.test_inputs), official.test_targets, official.test_ids)
 
     def files(part: str, source: Source | None) -> ImageFiles | None:
         if source is None:

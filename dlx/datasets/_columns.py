@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ MOST_CATEGORIES = 50
 """Different texts in a column that nobody called categorical: more are names, dates or identifiers."""
 
 _MOST_LISTED = 1000
+_BLOCK = 1 << 16
 _UNKNOWN = "(missing)"
 
 
@@ -62,10 +65,70 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """Inputs by columns, as pandas has them; rows that are taken stand behind one another, float32 (k, features).
+
+    ``numbers`` (n, columns) float32, NaN where one is missing; ``codes`` by the place of a feature
+    among the layout's: those of a column of categories, −1 for none of them; ``most``: the largest
+    absolute value in the file, NaN if any is missing.
+    """
+
+    features: tuple[Feature, ...]
+    numbers: Array
+    codes: Mapping[int, Array]
+    most: float
+    rows: Array
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self[:], dtype)
+
+    def __getitem__(self, rows: slice | Array) -> Array:
+        taken = self.rows[rows]
+        widths = [len(feature.names) for feature in self.features]
+        found: Array = np.empty((len(taken), sum(widths)), np.float32)
+        firsts = list(itertools.accumulate(widths, initial=0))
+        numbers = [first for place, first in enumerate(firsts[:-1]) if place not in self.codes]
+        step = max(1, _BLOCK // sum(widths))  # by rows that stay in the processor's cache: columns become rows
+        for start in range(0, len(taken), step):
+            some, block = taken[start : start + step], found[start : start + step]
+            if not self.codes:
+                block[:] = self.numbers[some]
+                continue
+            block[:, numbers] = self.numbers[some]
+            for place, codes in self.codes.items():
+                # A category that the training file lacks is none of its inputs.
+                block[:, firsts[place] : firsts[place + 1]] = codes[some][:, None] == np.arange(widths[place])
+        return found
+
+    @property
+    def complete(self) -> bool:
+        """Whether no number is missing, of all in the file."""
+        return not math.isnan(self.most)
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute value of any input that is there."""
+        whole = self.complete and len(self.rows) == len(self.numbers)
+        return self.most if whole else float(np.nanmax(np.abs(self[:])))
+
+
+@dataclass(frozen=True)
 class Examples:
     """Inputs float32 (n, features), NaN where a number is missing; targets, empty if not read; rows, from 0."""
 
     inputs: Array
+    targets: Array
+    rows: Array
+
+
+@dataclass(frozen=True)
+class Content:
+    """Examples whose inputs are still columns."""
+
+    inputs: Inputs
     targets: Array
     rows: Array
 
@@ -79,14 +142,16 @@ def layout(
     return Layout(features, tuple(labels), classes, missing)
 
 
-def examples(table: Table, to: Layout, *, labelled: bool = True) -> Examples:
+def examples(table: Table, to: Layout, *, labelled: bool = True) -> Content:
     """The examples of a file; raises :class:`~dlx.errors.FieldError` where a cell cannot be what its column is."""
-    inputs, complete = _inputs(table, to)
+    inputs = _inputs(table, to)
     texts = [feature.column for feature in to.features if feature.categories is not None]
-    complete = complete and not any(table.frame[name].hasnans for name in [*texts, *(to.labels if labelled else ())])
-    rows = np.arange(len(inputs)) if complete else _rows(table, to, labelled=labelled)
+    complete = inputs.complete and not any(
+        table.frame[name].hasnans for name in [*texts, *(to.labels if labelled else ())]
+    )
+    rows = inputs.rows if complete else _rows(table, to, labelled=labelled)
     targets = _targets(table, to, rows) if labelled else np.empty(0, np.float32)
-    return Examples(inputs if len(rows) == len(inputs) else inputs[rows], targets, rows)
+    return Content(replace(inputs, rows=rows), targets, rows)
 
 
 def unknown(table: Table, to: Layout) -> list[str]:
@@ -174,34 +239,29 @@ def _classes(table: Table, name: str, missing: Missing) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _inputs(table: Table, to: Layout) -> tuple[Array, bool]:
-    """Inputs of all rows, and whether no number among them is missing."""
-    numbers = [feature.column for feature in to.features if feature.categories is None]
-    for name in numbers:
+def _inputs(table: Table, to: Layout) -> Inputs:
+    """Inputs of all rows."""
+    names = [feature.column for feature in to.features if feature.categories is None]
+    for name in names:
         values = table.frame[name]
         if not pd.api.types.is_numeric_dtype(values) or values.dtype == bool:
             texts = _texts(values)
             wrong = texts.notna() & pd.to_numeric(texts, errors="coerce").isna()
             row = int(np.flatnonzero(wrong.to_numpy())[0])
             raise table.wrong(f"{table.place(row, name)}: {table.cell(row, name)!r} is not a number")
+    codes = {
+        place: _codes(table.frame[feature.column], feature.categories)
+        for place, feature in enumerate(to.features)
+        if feature.categories is not None
+    }
     with np.errstate(over="ignore"):
-        found: Array = np.ascontiguousarray(table.frame[numbers].to_numpy(np.float32))
-    complete = bool(np.isfinite(found).all())
-    if not complete:
-        _only_missing(table, numbers, found)
-    if len(numbers) == len(to.features):
-        return found, complete
-    inputs = np.zeros((len(table.frame), len(to.names)), np.float32)
-    at = 0
-    for feature in to.features:
-        if feature.categories is None:
-            inputs[:, at] = found[:, numbers.index(feature.column)]
-        else:
-            codes = _codes(table.frame[feature.column], feature.categories)
-            known = np.flatnonzero(codes >= 0)  # a category that the training file lacks is none of its inputs
-            inputs[known, at + codes[known]] = 1.0
-        at += len(feature.names)
-    return inputs, complete
+        numbers = table.frame[names].to_numpy(np.float32)
+    found = [max(float(column.max()), -float(column.min())) for column in numbers.T] + [1.0] * bool(codes)
+    most = math.nan if any(map(math.isnan, found)) else max(found)
+    inputs = Inputs(to.features, numbers, codes, most, np.arange(len(numbers)))
+    if not inputs.complete or math.isinf(inputs.largest):
+        _only_missing(table, names, numbers)
+    return inputs
 
 
 def _only_missing(table: Table, names: Sequence[str], found: Array) -> None:

@@ -71,7 +71,8 @@ def records_digest(official: Official) -> str:
 
     assert official.test_inputs is not None and official.test_targets is not None
     return _digest(
-        records(official.train_inputs, official.train_targets), records(official.test_inputs, official.test_targets)
+        records(np.asarray(official.train_inputs), official.train_targets),
+        records(np.asarray(official.test_inputs), official.test_targets),
     )
 
 

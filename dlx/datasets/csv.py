@@ -14,7 +14,7 @@ from dlx.errors import DataError, FieldError
 from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
-    from dlx.datasets._columns import Examples, Layout
+    from dlx.datasets._columns import Content, Examples, Layout
     from dlx.datasets._table import Table
     from dlx.sources import Official, Splits
 
@@ -184,7 +184,9 @@ class Spec(InMemory):
         With ``labelled``, the file has the column to be learned as well. Raises
         :class:`~dlx.errors.DataError` where the file does not have the training file's columns.
         """
-        from dlx.datasets._columns import examples, fill_of
+        import numpy as np
+
+        from dlx.datasets._columns import Examples, examples, fill_of
 
         known = _known(self, *self._versions())
         try:
@@ -192,14 +194,13 @@ class Spec(InMemory):
             found = examples(table, known.layout, labelled=labelled)
         except FieldError as error:
             raise DataError(error.message) from None
+        inputs = np.asarray(found.inputs)
         if self.missing in ("mean", "median"):
-            import numpy as np
-
             assert splits.train.arrays is not None
             # Of values that were filled in with their mean or median, mean and median are what they were.
             fill = fill_of(splits.train.arrays[0], self.missing, known.layout.names, DataError)
-            found = replace(found, inputs=np.where(np.isnan(found.inputs), fill, found.inputs))
-        return found
+            inputs = np.where(np.isnan(inputs), fill, inputs)
+        return Examples(inputs, found.targets, found.rows)
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -240,16 +241,13 @@ def _known(spec: Spec, train_version: Any, test_version: Any) -> _Known:
         value = train.targets[0, same]
         message = f"{layout.labels[same]!r} is {value} in every row: there is nothing to learn"
         raise FieldError(message, ("target",))
-    largest = float(max(train.inputs.max(), -train.inputs.min()))  # of C loops, those without NaN are the fast ones
-    if np.isnan(largest):
-        largest = float(np.nanmax(np.abs(train.inputs)))
     info = DatasetInfo(
         input_shape=(len(layout.names),),
         task="regression" if layout.classes is None else "classification",
         outputs=len(layout.labels) if layout.classes is None else len(layout.classes),
         train=len(train.rows),
         test=0 if test is None else len(test.rows),
-        largest=largest or 1.0,
+        largest=train.inputs.largest or 1.0,
         class_names=layout.classes or (),
         train_counts=counts[0],
         test_counts=counts[1],
@@ -273,7 +271,7 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=1)
-def _read(spec: Spec, train_version: Any, test_version: Any) -> tuple[Examples, Examples | None]:
+def _read(spec: Spec, train_version: Any, test_version: Any) -> tuple[Content, Content | None]:
     from dlx.datasets._columns import examples
 
     layout = _layout(spec, train_version)

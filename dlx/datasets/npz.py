@@ -96,7 +96,7 @@ def _known(spec: Spec, version: Any) -> DatasetInfo:
     import numpy as np
 
     official, classes = _read(spec, version)
-    x, y = official.train_inputs, official.train_targets
+    x, y = np.asarray(official.train_inputs), official.train_targets
     counts: list[tuple[int, ...]] = [(), ()]
     if classes is not None:
         for number, labels in enumerate((y, official.test_targets)):
