@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILDS_MODELS = {"experiments", "models", "stages", "training", "test_optimizers.py"}
 
@@ -46,7 +48,7 @@ def dlx() -> Callable[..., subprocess.CompletedProcess[str]]:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
         command = [sys.executable, "-m", "dlx", *arguments]
         return subprocess.run(
-            command, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=300, check=False
+            command, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE, check=False
         )
 
     return call

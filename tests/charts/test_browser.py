@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,59 +11,26 @@ import pytest
 from dlx.cli.main import main
 from dlx.drawing.themes import theme_of
 from dlx.plot import plot
+from tests.browser import Opened, middle, needs_chromium, some_are_hidden, started
+from tests.browser import opened as empty
+from tests.waiting import until
 
-CHROMIUM = os.environ.get("DLX_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = needs_chromium
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt install chromium; else DLX_CHROMIUM)"),
-]
-
-
-class Opened:
-    """A page that a browser has opened from a file, and all that it asked for and complained of."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on(
-            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def load(self, path: Path) -> None:
-        self.page.goto(path.as_uri())
-        self.page.wait_for_function("window.chart !== undefined", timeout=30_000)
-
-    def opacities(self, mark: str) -> list[float]:
-        """Of every mark of a kind, as drawn."""
-        return [
-            float(value)
-            for value in self.page.eval_on_selector_all(
-                f"#chart .{mark}.role-mark path",
-                "found => found.map(one => one.getAttribute('opacity') ?? '1')",
-            )
-        ]
+DRAWN = "window.chart !== undefined"
+LINES = "#chart .mark-line.role-mark path"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra `dev`)")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM)
-        yield started
-        started.close()
+    with started() as chromium:
+        yield chromium
 
 
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Opened]:
-    context = browser.new_context(viewport={"width": 1300, "height": 900})
-    context.route("http://**", lambda route: route.abort())
-    context.route("https://**", lambda route: route.abort())
-    yield Opened(context.new_page())
-    context.close()
+    with empty(browser) as page:
+        yield page
 
 
 @pytest.fixture
@@ -81,7 +46,7 @@ def drawn(results: Path, tmp_path: Path) -> Callable[..., Path]:
 @pytest.mark.parametrize("kind", ["learning-speed", "gradients", "accuracy", "activations", "sweep"])
 def test_a_page_draws_itself_from_its_file_alone(kind: str, drawn: Callable[..., Path], opened: Opened) -> None:
     path = drawn(kind)
-    opened.load(path)
+    opened.load(path, DRAWN)
     assert opened.page.locator("#chart svg.marks").count() == 1
     assert opened.page.locator("#chart .role-mark path").count() > 10
     assert opened.complaints == []
@@ -94,32 +59,23 @@ def test_a_page_draws_itself_from_its_file_alone(kind: str, drawn: Callable[...,
 def test_a_click_on_the_legend_hides_a_series_and_another_shows_it(
     kind: str, drawn: Callable[..., Path], opened: Opened
 ) -> None:
-    opened.load(drawn(kind))
-    before = opened.opacities("mark-line")
+    opened.load(drawn(kind), DRAWN)
+    before = opened.opacities(LINES)
     assert before and 0 not in before
-    # SVG marks of a legend take no clicks of their own: what is clicked is the place.
     name = "relu" if kind == "sweep" else "1"
     entry = opened.page.locator("#chart .role-legend-label text").get_by_text(name, exact=True).first
-    place = entry.bounding_box()
-    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
-    opened.page.mouse.click(x, y)
-    opened.page.wait_for_timeout(200)
-    hidden = opened.opacities("mark-line")
-    assert 0 < hidden.count(0) < len(hidden)
-    opened.page.mouse.click(x, y)
-    opened.page.wait_for_timeout(200)
-    assert opened.opacities("mark-line") == before
+    place = middle(entry.bounding_box())
+    opened.page.mouse.click(*place)
+    opened.opacities_once(LINES, some_are_hidden)
+    opened.page.mouse.click(*place)
+    opened.opacities_once(LINES, before.__eq__)
     assert opened.complaints == []
 
 
 @pytest.mark.parametrize("kind", ["learning-speed", "sweep"])
 def test_hovering_shows_the_numbers(kind: str, drawn: Callable[..., Path], opened: Opened) -> None:
-    opened.load(drawn(kind))
-    point = opened.page.locator("#chart .mark-symbol.role-mark path").last.bounding_box()
-    opened.page.mouse.move(point["x"] + point["width"] / 2 + 3, point["y"] + point["height"] / 2 + 2)
-    opened.page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
-    opened.page.wait_for_selector("#vg-tooltip-element.visible", timeout=5_000)
-    words = opened.page.inner_text("#vg-tooltip-element")
+    opened.load(drawn(kind), DRAWN)
+    words = opened.hover(opened.page.locator("#chart .mark-symbol.role-mark path").last.bounding_box())
     assert "depth" in words and any(character.isdigit() for character in words)
     assert "undefined" not in words and "null" not in words
     assert opened.complaints == []
@@ -140,7 +96,7 @@ probes: {values: {every: 2 epochs}}
     )
     path = tmp_path / "boundary.html"
     plot("boundary", [str(results)], {"units": "20"}, theme_of("slide"), interactive=True).picture.write(path)
-    opened.load(path)
+    opened.load(path, DRAWN)
     assert opened.complaints == []
 
     def seen() -> tuple[str, str]:
@@ -153,11 +109,8 @@ probes: {values: {every: 2 epochs}}
     assert [slider.get_attribute(name) for name in ("min", "max", "step")] == ["0", "6", "2"]
     assert slider.input_value() == "6"
     slider.fill("0")
-    opened.page.wait_for_timeout(200)
-    first = seen()
-    assert first[0] != last[0] and first[1] != last[1]
+    until(lambda: seen()[0] != last[0] and seen()[1] != last[1], what=seen)
     slider.fill("6")
-    opened.page.wait_for_timeout(200)
-    assert seen() == last
+    until(lambda: seen() == last, what=seen)
     assert opened.complaints == []
     assert opened.requests == [path.as_uri()]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -39,10 +39,9 @@ def results(tmp_path: Path) -> Path:
         attempt = directory.claim()
         if state == "running":
             held.append(attempt)
-            reporter = Reporter(directory.path, ignore)
+            reporter = Reporter(directory.path, ignore, clock=map(float, itertools.count()).__next__)
             reporter(TrialStarted(directory.trial, "", {"train": 4}, (), ""))
             reporter(StepsDone(directory.trial, "train", 2, 4, 10, 20))
-            time.sleep(0.3)
             reporter(EpochEnded(directory.trial, "train", 2, 4, {"val_accuracy": 0.5}))
             continue
         if state == "failed":
@@ -113,15 +112,16 @@ def test_a_thousand_trials(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = os.times()
         ended = subprocess.run(
             [sys.executable, "-m", "dlx", "status", tmp_path], env=env, capture_output=True, text=True, check=True
         )
-        took.append(time.perf_counter() - began)
+        after = os.times()
+        took.append(after.children_user + after.children_system - before.children_user - before.children_system)
         assert "1,000 of 1,000 trials done" in ended.stdout
         if took[-1] <= 1.5:
             return
-    pytest.fail(f"dlx status takes {min(took):.2f} s at best for 1,000 trials")
+    pytest.fail(f"dlx status takes {min(took):.2f} s of the processor at best for 1,000 trials")
 
 
 def test_looking_imports_nothing_heavy(results: Path) -> None:

@@ -7,12 +7,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -25,7 +26,7 @@ class Terminal:
     def __init__(self, socket: str, command: str, cwd: Path) -> None:
         self._tmux = ["tmux", "-L", socket, "-f", os.devnull]
         # the screen outlives the command, so that its end can be read too
-        script = f"{command}; echo exit code $?; sleep 600"
+        script = f"{command}; echo exit code $?; sleep 3600"
         environment = ["-e", f"PYTHONPATH={ROOT}", "-e", "CI=", "-e", "LC_ALL=C.UTF-8"]
         size = ["-x", "80", "-y", "24", "-c", str(cwd)]
         subprocess.run([*self._tmux, "-u", "new-session", "-d", *size, *environment, script], check=True)
@@ -38,15 +39,17 @@ class Terminal:
     def press(self, key: str) -> None:
         subprocess.run([*self._tmux, "send-keys", key], check=True)
 
-    def wait_for(self, *texts: str, seconds: float = 120) -> str:
+    def wait_for(self, *texts: str) -> str:
         """The screen as soon as all of the texts are on it."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        screen = ""
+
+        def are_there() -> bool:
+            nonlocal screen
             screen = self.screen()
-            if all(text in screen for text in texts):
-                return screen
-            time.sleep(0.1)
-        pytest.fail(f"never on the screen: {texts}\n{screen}")
+            return all(text in screen for text in texts)
+
+        until(are_there, every=0.1, what=lambda: f"{texts} on the screen\n{screen}")
+        return screen
 
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False)

@@ -17,6 +17,7 @@ from dlx import downloads
 from dlx.datasets import Places
 from dlx.downloads import Remote, fetch, fetch_all
 from dlx.errors import DataError
+from tests.waiting import PATIENCE
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -114,7 +115,7 @@ def test_raced_by_processes(server: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(tmp_path)]
     racers = [subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE) for _ in range(4)]
     for racer in racers:
-        _, errors = racer.communicate(timeout=60)
+        _, errors = racer.communicate(timeout=PATIENCE)
         assert racer.returncode == 0, errors.decode()
     assert (tmp_path / "set" / "file.bin").read_bytes() == CONTENT
     assert left_in(tmp_path) == ["set/file.bin"]

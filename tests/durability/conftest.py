@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +62,6 @@ class Ground:
         return len(list(self.results.glob("*/trials/*/checkpoints/[0-9]*[0-9]"))) >= number
 
 
-def until(condition: Callable[[], bool], timeout: float = 120.0) -> None:
-    """Wait for it."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "did not happen"
-        time.sleep(0.002)
-
-
 @pytest.fixture
 def ground(tmp_path: Path) -> Ground:
     return Ground(tmp_path)
@@ -97,9 +88,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trial that was asked to stop after a few checkpoints."""
     ground = Ground(tmp_path_factory.mktemp("stopped"))
-    run = ground.dlx()
-    until(lambda: ground.has_checkpoints(2))
+    run = ground.dlx(held=2)
+    run.is_held()
     run.send(signal.SIGTERM)
+    run.go_on()
     assert run.wait() == 143, run.output
     return ground.results
 

@@ -6,15 +6,19 @@ starts a thread or a device, which every fork checks.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 _context: Any = None
@@ -25,6 +29,9 @@ class Dlx:
 
     Standard output and error go to the file ``log``. ``prepare`` is called in the process
     before anything else, ``at_training`` when a trial is about to take its first step.
+    With ``held=N`` it stops (SIGSTOP) when it has written its Nth checkpoint, or with 0 before
+    that first step: there it still is, however busy the machine, when a test comes to send it
+    something, and goes on after :meth:`go_on`.
     """
 
     def __init__(
@@ -35,7 +42,10 @@ class Dlx:
         environment: Mapping[str, str] | None = None,
         prepare: Callable[[], None] | None = None,
         at_training: Callable[[], None] | None = None,
+        held: int | None = None,
     ) -> None:
+        if held is not None:
+            at_training = functools.partial(_hold, held)
         self.log = log
         self._written = log.stat().st_size if log.exists() else 0
         self.began = time.monotonic()
@@ -56,12 +66,26 @@ class Dlx:
         """What this command line has written so far."""
         return self.log.read_bytes()[self._written :].decode()
 
-    def reaches_training(self, timeout: float = 300.0) -> bool:
+    def reaches_training(self) -> bool:
         """Wait until a trial is about to take its first step; False if it ended before."""
         try:
-            return self._training.poll(timeout) and bool(self._training.recv())
+            return self._training.poll(PATIENCE) and bool(self._training.recv())
         except EOFError:
             return False
+
+    def is_held(self) -> None:
+        """Wait until it has stopped where it was to be ``held``."""
+        until(lambda: self._process.exitcode is not None or self._state == "T", what=lambda: self.output)
+        assert self._process.exitcode is None, f"ended before it was held:\n{self.output}"
+
+    @property
+    def _state(self) -> str:
+        ended = subprocess.run(["ps", "-o", "state=", "-p", str(self.pid)], capture_output=True, text=True, check=False)
+        return ended.stdout.strip()[:1]
+
+    def go_on(self) -> None:
+        """Let it go on; signals that it was sent meanwhile come to it first."""
+        self.send(signal.SIGCONT)
 
     def send(self, number: int) -> None:
         """Send it a signal; none if it has ended."""
@@ -75,12 +99,12 @@ class Dlx:
         """Kill it with all processes that it started."""
         os.killpg(self.pid, signal.SIGKILL)
 
-    def wait(self, timeout: float = 300.0) -> int:
+    def wait(self) -> int:
         """Its exit code, negative for a signal."""
-        self._process.join(timeout)
+        self._process.join(PATIENCE)
         if self._process.exitcode is None:
             self.kill()
-            raise TimeoutError(f"still running after {timeout} s:\n{self.output}")
+            raise TimeoutError(f"still running after {PATIENCE:g} s:\n{self.output}")
         return int(self._process.exitcode)
 
 
@@ -142,6 +166,25 @@ def _become_dlx(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _hold(checkpoints: int) -> None:
+    """In the process to be held: arrange for it."""
+    from dlx.records.checkpoints import CheckpointStore
+
+    save, left = CheckpointStore.save, checkpoints
+
+    def save_and_hold(store: Any, *content: Any) -> int:
+        nonlocal left
+        saved = save(store, *content)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return saved
+
+    CheckpointStore.save = save_and_hold  # type: ignore[method-assign, assignment]
+    if checkpoints == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _announce_training(announce: Connection, then: Callable[[], None] | None) -> None:

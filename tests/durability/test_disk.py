@@ -7,14 +7,13 @@ import ctypes
 import errno
 import functools
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.durability.conftest import Ground, until
+from tests.durability.conftest import Ground
 from tests.durability.proof import differences
 from tests.records.faults import limit_files_to
 
@@ -40,7 +39,7 @@ def test_no_room_for_a_row(tmp_path: Path) -> None:
         "--set",
         "probes.activations.every=1 steps",
         "--set",
-        "training.checkpoint=null",
+        "training.checkpoint.every=100 epochs",  # never, and not by the clock either
         "--set",
         "training.epochs=3",
     )
@@ -76,14 +75,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_no_room_for_anything_not_even_the_status(small_disk: Path, tmp_path: Path, same: Callable[..., None]) -> None:
     ground = Ground(small_disk, log=tmp_path / "log.txt")
-    run = ground.dlx()
-    until(lambda: ground.has_checkpoints(2))
-    run.send(signal.SIGSTOP)
+    run = ground.dlx(held=2)
+    run.is_held()
     with (small_disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError) as full:
         while True:
             filler.write(bytes(512))
     assert full.value.errno == errno.ENOSPC
-    run.send(signal.SIGCONT)
+    run.go_on()
     assert run.wait() == 1
     (small_disk / "filler").unlink()
     from dlx.records.trial_directory import TrialDirectory

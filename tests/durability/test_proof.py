@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.conftest import Ground, until
+from tests.durability.conftest import Ground
 from tests.durability.proof import SPECS, Kill, differences, kept, prove, trials
+from tests.waiting import until
 
 
 def test_killed_in_every_place_in_turn(ground: Ground, same: Callable[..., None]) -> None:
     """Torn row, torn checkpoint, between steps, while starting: each attempt goes on from what the one before left."""
-    for kill in (Kill("table append", share=0.4), Kill("checkpoint", call=6), Kill("training", after=0.1)):
+    for kill in (Kill("table append", share=0.4), Kill("checkpoint", call=6)):
         run = ground.dlx(at_training=kill)
-        if run.reaches_training() and kill.place == "training":
-            run.kill()
         assert run.wait() == -signal.SIGKILL, run.output
+    run = ground.dlx(held=1)
+    run.is_held()
+    run.kill()
+    assert run.wait() == -signal.SIGKILL, run.output
     assert ground.run()[0] == 0
     same(ground)
 

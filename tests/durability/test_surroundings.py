@@ -14,6 +14,7 @@ import pytest
 from tests.durability.conftest import Ground
 from tests.durability.forks import ROOT
 from tests.durability.proof import command
+from tests.waiting import PATIENCE
 
 BACKWARDS = r"""
 #define _GNU_SOURCE
@@ -52,7 +53,7 @@ def ordinary(ground: Ground, **environment: str) -> subprocess.CompletedProcess[
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 

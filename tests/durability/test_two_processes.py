@@ -8,16 +8,17 @@ import socket
 from collections.abc import Callable
 
 from dlx.devices import usable_cores
-from tests.durability.conftest import Ground, until
+from tests.durability.conftest import Ground
 from tests.durability.proof import trials
 
 
 def test_the_second_names_the_holder_and_goes_on_with_other_trials(ground: Ground) -> None:
     # All cores for each trial, so that each process has one at a time.
-    two_trials = ("--seeds", "2", "--set", "training.epochs=40", "--threads", str(usable_cores()))
-    first = ground.dlx(*two_trials)
-    until(ground.has_checkpoints)
+    two_trials = ("--seeds", "2", "--threads", str(usable_cores()))
+    first = ground.dlx(*two_trials, held=1)
+    first.is_held()
     code, output = ground.run(*two_trials)
+    first.go_on()
     assert first.wait() == code == 0
     assert f"seed=0: is being worked on by process {first.pid} on {socket.gethostname()}, since 20" in output
     attempts = [ground.status(directory)["attempts"] for directory in trials(ground.results).values()]
@@ -27,9 +28,8 @@ def test_the_second_names_the_holder_and_goes_on_with_other_trials(ground: Groun
 
 def test_a_stopped_process_keeps_its_trial(ground: Ground, same: Callable[..., None]) -> None:
     """One that hangs (here: SIGSTOP) still owns its trial; once it is killed, the next takes over."""
-    first = ground.dlx()
-    until(ground.has_checkpoints)
-    first.send(signal.SIGSTOP)
+    first = ground.dlx(held=1)
+    first.is_held()
     code, output = ground.run()
     assert code == 0
     assert f"process {first.pid}" in output

@@ -1,7 +1,9 @@
 """Work that trains nothing: units that write a table row by row, and misbehave when told to.
 
 A unit's ``trial.yaml`` is a JSON object: how many ``rows``, the ``seconds`` each takes, and
-what the unit ``does`` after its first row (nothing unusual, by default).
+what the unit ``does`` after its first row (nothing unusual, by default). Before the first it
+waits until ``workers`` processes are at work on units, and it is done early once the file
+``enough`` is there: so what a test wants to see has happened, however slow the machine.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from dlx.verdict import OUT_OF_MEMORY
 
 TABLE = Table("metrics", ("stage", "epoch", "train_loss"))
 FINGERPRINT = "process.json"
+PLAN = {"rows": 3, "seconds": 0.0, "does": "train", "workers": 1, "enough": None}
 
 
 def make_unit(results: Path, number: int, *, program: str = "", threads: int | None = None, **plan: Any) -> Unit:
     """A unit whose trial is pending; ``number`` makes its id."""
     directory = TrialDirectory(results / "trials" / f"{number:012x}")
-    directory.create(json.dumps({"rows": 3, "seconds": 0.0, "does": "train", **plan}), Listing(directory.trial, number))
+    directory.create(json.dumps({**PLAN, **plan}), Listing(directory.trial, number))
     return Unit(directory, f"seed={number}", directory.status().last_attempt, threads, program)
 
 
@@ -71,6 +74,8 @@ class Pretend:
             observe(TrialStarted(trial, label, {"train": plan["rows"]}, ((1, "dense_1"),), str(unit.directory.path)))
             recorder = attempt.record([TABLE])
             try:
+                while len(_workers(unit)) < plan["workers"]:
+                    _sleep(0.02, stop)
                 for epoch in range(1, plan["rows"] + 1):
                     _sleep(plan["seconds"], stop)
                     loss = loss_after(epoch)
@@ -80,6 +85,8 @@ class Pretend:
                     if epoch == 1:
                         _misbehave(plan["does"], attempt.number, observe)
                     stop.check()
+                    if plan["enough"] and Path(plan["enough"]).exists():
+                        break
                 status = attempt.end("done")
             except Interrupted as request:
                 status = attempt.end("interrupted", request.message, exit=request.message)
@@ -90,6 +97,14 @@ class Pretend:
 
     def forget(self) -> None:
         """Nothing is kept."""
+
+
+def _workers(unit: Unit) -> set[int]:
+    """The processes that have begun units of the same plan."""
+    plan = unit.directory.spec.read_text()
+    units = [TrialDirectory(path) for path in unit.directory.path.parent.iterdir()]
+    alike = [other for other in units if other.spec.exists() and other.spec.read_text() == plan]
+    return {attempt.pid for other in alike for attempt in other.status().attempts}
 
 
 def _sleep(seconds: float, stop: Stop) -> None:

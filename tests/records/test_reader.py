@@ -135,7 +135,7 @@ def test_missing_and_too_large(tmp_path: Path) -> None:
 @given(st.sampled_from([b'"', b'""', b'"\n', b",", b"a,b\n", b'a\n"x\n']))
 def test_time_is_proportional(piece: bytes) -> None:
     """A megabyte of what parsers stumble over; anything quadratic takes minutes here."""
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(ResultsError):
         parse_table(b"a,b\n" + piece * (2**20 // len(piece)), HERE)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 10

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlx.report.writing import write
+from tests.browser import Opened, middle, needs_chromium, some_are_hidden, started
+from tests.browser import opened as empty
 
-CHROMIUM = os.environ.get("DLX_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = needs_chromium
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt install chromium; else DLX_CHROMIUM)"),
-]
-
-
-class Opened:
-    """A page that a browser has opened from a file, and all that it asked for and complained of."""
-
-    def __init__(self, page: Any, path: Path) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on(
-            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-drawn]", timeout=60_000)
-
-    def opacities(self, chart: int) -> list[str]:
-        """Of the lines of a chart, as drawn."""
-        found: list[str] = self.page.eval_on_selector_all(
-            f"figure[data-chart='{chart}'] .mark-line.role-mark path",
-            "found => found.map(one => one.getAttribute('opacity') ?? '1')",
-        )
-        return found
+DRAWN = "document.body?.dataset.drawn !== undefined"
+LINES = "figure[data-chart='2'] .mark-line.role-mark path"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra `dev`)")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM)
-        yield started
-        started.close()
+    with started() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +32,18 @@ def path(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@contextmanager
+def opening(browser: Any, path: Path, **options: Any) -> Iterator[Opened]:
+    """The page in a window of its own, drawn."""
+    with empty(browser, **options) as page:
+        page.load(path, DRAWN)
+        yield page
+
+
 @pytest.fixture
 def opened(browser: Any, path: Path) -> Iterator[Opened]:
-    context = browser.new_context(viewport={"width": 1300, "height": 900})
-    context.route("http://**", lambda route: route.abort())
-    context.route("https://**", lambda route: route.abort())
-    yield Opened(context.new_page(), path)
-    context.close()
+    with opening(browser, path) as page:
+        yield page
 
 
 def test_every_chart_draws_itself_from_the_file_alone(opened: Opened, path: Path) -> None:
@@ -97,44 +74,34 @@ def test_a_trial_shows_its_curves_when_opened(opened: Opened) -> None:
 
 
 def test_hovering_shows_the_numbers(opened: Opened) -> None:
-    page = opened.page
-    point = page.locator("figure[data-chart='0'] .mark-symbol.role-mark path").last
+    point = opened.page.locator("figure[data-chart='0'] .mark-symbol.role-mark path").last
     point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2 + 2)
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_selector("#vg-tooltip-element.visible", timeout=5_000)
-    words = page.inner_text("#vg-tooltip-element")
+    words = opened.hover(point.bounding_box())
     assert "depth" in words and any(character.isdigit() for character in words)
     assert opened.complaints == []
 
 
 def test_a_series_is_hidden_by_legend_and_by_keyboard(opened: Opened) -> None:
     page = opened.page
-    before = opened.opacities(2)
-    assert before and "0" not in before
+    before = opened.opacities(LINES)
+    assert before and 0 not in before
     entry = page.locator("figure[data-chart='2'] .role-legend-label text").first
     entry.scroll_into_view_if_needed()
-    box = entry.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.click(x, y)
-    page.wait_for_timeout(200)
-    hidden = opened.opacities(2)
-    assert 0 < hidden.count("0") < len(hidden)
-    page.mouse.click(x, y)
-    page.wait_for_timeout(200)
-    assert opened.opacities(2) == before
+    place = middle(entry.bounding_box())
+    page.mouse.click(*place)
+    hidden = opened.opacities_once(LINES, some_are_hidden)
+    page.mouse.click(*place)
+    opened.opacities_once(LINES, before.__eq__)
     # The same without a pointer: the box of the first series, reached by focus.
     page.locator("figure[data-chart='2'] details.numbers summary").focus()
     page.keyboard.press("Enter")
     box = page.locator("figure[data-chart='2'] fieldset input").first
+    box.wait_for()
     box.focus()
     page.keyboard.press("Space")
-    page.wait_for_timeout(200)
-    assert opened.opacities(2) == hidden
+    opened.opacities_once(LINES, hidden.__eq__)
     page.keyboard.press("Space")
-    page.wait_for_timeout(200)
-    assert opened.opacities(2) == before
+    opened.opacities_once(LINES, before.__eq__)
     assert opened.complaints == []
 
 
@@ -149,27 +116,24 @@ def test_the_numbers_of_a_chart_are_there_to_be_read(opened: Opened) -> None:
 
 @pytest.mark.parametrize("width", [420, 1300])
 def test_the_page_is_never_wider_than_its_window(browser: Any, path: Path, width: int) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    page = Opened(context.new_page(), path).page
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
+    with opening(browser, path, width=width) as opened:
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(("scheme", "media"), [("light", "screen"), ("dark", "screen"), ("dark", "print")])
 def test_words_stand_out_from_their_ground(browser: Any, path: Path, scheme: str, media: str) -> None:
     """A contrast of 4.5 at least (WCAG 2.1, 1.4.3), also inside the charts; paper is white whatever the screen is."""
-    context = browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme=scheme)
-    page = Opened(context.new_page(), path).page
-    page.emulate_media(media=media, color_scheme=scheme)
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    places = ["p.description", ".verdict.refuted", ".verdict.confirmed", "figcaption", "table th"]
-    colours = [page.eval_on_selector(place, "one => getComputedStyle(one).color") for place in places]
-    colours.append(page.eval_on_selector("figure .role-axis-label text", "one => getComputedStyle(one).fill"))
+    with opening(browser, path, color_scheme=scheme) as opened:
+        page = opened.page
+        page.emulate_media(media=media, color_scheme=scheme)
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        places = ["p.description", ".verdict.refuted", ".verdict.confirmed", "figcaption", "table th"]
+        colours = [page.eval_on_selector(place, "one => getComputedStyle(one).color") for place in places]
+        colours.append(page.eval_on_selector("figure .role-axis-label text", "one => getComputedStyle(one).fill"))
     assert (_light(ground) < 0.1) == (scheme == "dark" and media == "screen")
     for place, colour in zip([*places, "axis"], colours, strict=True):
         lighter, darker = sorted((_light(colour), _light(ground)), reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, place
-    context.close()
 
 
 def _light(colour: str) -> float:
@@ -182,15 +146,16 @@ def _light(colour: str) -> float:
 def test_a_page_that_renews_itself_comes_back_as_it_was_left(browser: Any, results: Path, tmp_path: Path) -> None:
     place = tmp_path / "live.html"
     write([str(results / "grid")], place)
-    place.write_text(place.read_text("utf-8").replace('"refresh":null', '"refresh":2'), encoding="utf-8")
-    context = browser.new_context(viewport={"width": 1300, "height": 900})
-    opened = Opened(context.new_page(), place)
-    page = opened.page
-    page.locator("details.trial summary").nth(3).click()
-    with page.expect_navigation(timeout=20_000):
-        pass
-    page.wait_for_selector("body[data-drawn]")
-    assert page.eval_on_selector_all("details.trial", "all => all.map(one => one.open)").index(True) == 3
-    assert page.evaluate("scrollY") > 0
-    assert opened.complaints == []
-    context.close()
+    place.write_text(place.read_text("utf-8").replace('"refresh":null', '"refresh":3600'), encoding="utf-8")
+    with empty(browser) as opened:
+        page = opened.page
+        page.clock.install()
+        opened.load(place, DRAWN)
+        page.locator("details.trial summary").nth(3).click()
+        page.wait_for_selector("details.trial[data-drawn=yes]")
+        with page.expect_navigation():
+            page.clock.fast_forward(3600_000)  # milliseconds: it is renewed now, and not again before this test ends
+        page.wait_for_function(DRAWN)
+        assert page.eval_on_selector_all("details.trial", "all => all.map(one => one.open)").index(True) == 3
+        assert page.evaluate("scrollY") > 0
+        assert opened.complaints == []

@@ -204,10 +204,10 @@ def test_refused(complaints: Complain, sweep: str, words: str) -> None:
     ],
 )
 def test_too_many_trials_cost_nothing(complaints: Complain, text: str, words: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     (found,) = complaints(text)
     assert words in found
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 2, "it counted them one by one, which takes minutes"
 
 
 def test_the_cap_is_the_callers(complaints: Complain) -> None:
@@ -255,6 +255,6 @@ def test_a_grid_is_the_product_of_its_axes(widths: list[int], epochs: list[int],
 def test_a_thousand_trials_take_no_time() -> None:
     text = "model: mlp\nseeds: 5\nsweep: {model.depth: 1..10, training.optimizer.learning_rate: 'log(1e-4, 1e-1, 20)'}"
     load_text(text)
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(load_text(text).trials) == 1000
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 2

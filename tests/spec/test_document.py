@@ -135,9 +135,9 @@ def test_nodes_are_bounded_before_aliases_are_expanded() -> None:
     laughs = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"b{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)
     )
-    start = time.perf_counter()
+    start = time.process_time()
     assert "more than 10000 values, aliases counted as often as they are used" in refusal(laughs)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 2, "it expanded them, which takes for ever"
 
 
 def test_aliases_within_bounds_are_values() -> None:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from dlx.stages import Stage
 from dlx.worker import Runtime
 from tests.training.conftest import ENGINE
 from tests.training.made import bits, cnn, made_splits, mlp, supervised
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(ENGINE != "jax", reason="packs are of the JAX engine")
 ROOT = Path(__file__).resolve().parents[2]
@@ -285,6 +285,26 @@ def test_data_that_are_streamed_are_for_one_trial_at_a_time(
     assert said == ["the training data do not fit into the device's memory: the trials begin again one by one"]
 
 
+KILLED = """
+import os, signal, sys
+from dlx.cli.main import main
+from dlx.records.checkpoints import CheckpointStore
+
+save, left = CheckpointStore.save, 18  # three checkpoints of six trials
+
+def save_and_die(*content):
+    global left
+    number = save(*content)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+CheckpointStore.save = save_and_die
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_killed_and_begun_again(tmp_path: Path) -> None:
     """kill -9 at a checkpoint, after which one trial lacks the newest, as if killed before it was written."""
     (tmp_path / "pack.yaml").write_text(SPEC)
@@ -292,21 +312,18 @@ def test_killed_and_begun_again(tmp_path: Path) -> None:
     def command(results: str) -> list[str]:
         sets = ["--set", "training.checkpoint.every=10 steps", "--set", "training.early_stopping=null"]
         where = ["--results", str(tmp_path / results), "--executor", "inline", "--threads", "1", "--quiet"]
-        return [sys.executable, "-m", "dlx", "run", str(tmp_path / "pack.yaml"), "--engine", "jax", "--pack", "6",
-                *sets, *where]  # fmt: skip
+        return ["run", str(tmp_path / "pack.yaml"), "--engine", "jax", "--pack", "6", *sets, *where]
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(command("whole"), check=True, env=environment, timeout=300)
-    begun = subprocess.Popen(command("killed"), env=environment)
-    end = time.monotonic() + 300
-    while len(two := list((tmp_path / "killed").glob("pack/trials/*/checkpoints/000003"))) < 6:
-        assert begun.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < end
-        time.sleep(0.002)
-    begun.send_signal(signal.SIGKILL)
-    assert begun.wait() == -signal.SIGKILL
-    shutil.rmtree(max(two[0].parent.glob("[0-9]*")))
-    subprocess.run(command("killed"), check=True, env=environment, timeout=300)
+    dlx = [sys.executable, "-m", "dlx"]
+    subprocess.run([*dlx, *command("whole")], check=True, env=environment, timeout=PATIENCE)
+    killed = [sys.executable, "-c", KILLED]
+    ended = subprocess.run([*killed, *command("killed")], check=False, env=environment, timeout=PATIENCE)
+    assert ended.returncode == -signal.SIGKILL
+    newest = sorted((tmp_path / "killed").glob("pack/trials/*/checkpoints/000003"))
+    assert len(newest) == 6
+    shutil.rmtree(newest[0])
+    subprocess.run([*dlx, *command("killed")], check=True, env=environment, timeout=PATIENCE)
     assert tables(tmp_path / "killed") == tables(tmp_path / "whole")
 
 
