@@ -148,7 +148,7 @@ def _common(alike: Sequence[Decision]) -> dict[str, Any]:
 def _cost(alike: Sequence[Decision], common: Mapping[str, Any], worker: Worker) -> tuple[Cost, list[float]]:
     """The cost of trials of one kind, and the seconds of each with the compilation of its programs."""
     trial = alike[0].trial
-    splits = worker.load(trial.setting.dataset)
+    splits = worker.load(trial.setting.dataset, trial.seed.order)
     stages = {planned.name: _stage_cost(trial, planned, splits, worker) for planned in trial.setting.pipeline}
     last = stages[trial.setting.pipeline[-1].name]
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 TOP_K = 5
 
 
+def recall_names(classes: int) -> tuple[str, ...]:
+    """Column endings of what is known of each class: the mean of the recalls, and the recall of each label."""
+    return ("balanced_accuracy", *(f"recall_{label}" for label in range(classes)))
+
+
 @dataclass(frozen=True)
 class Metrics:
     """What is counted for a task: ``names`` are the column endings after ``train_`` and its like.
@@ -33,25 +38,34 @@ class Metrics:
     gap: str | None = None
     pooled: bool = False
     """R² of all outputs together, as of a reconstruction, some of whose inputs never vary."""
+    recalls: bool = False
+    """Of a classification: the share of each class that is recognised, and their mean, the balanced accuracy."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Column endings in table order; more than ten classes add the top-5 accuracy."""
         if self.task == "regression":
             return ("loss", "mae", "rmse", "r2")
-        return ("loss", "accuracy", "top5_accuracy") if self.outputs > 10 else ("loss", "accuracy")
+        usual = ("loss", "accuracy", "top5_accuracy") if self.outputs > 10 else ("loss", "accuracy")
+        return (*usual, *recall_names(self.outputs)) if self.recalls else usual
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each sum."""
         if self.task == "regression":
             return {"loss": (), "absolute": (self.outputs,), "squared": (self.outputs,)}
-        return dict.fromkeys(self.names, ())
+        shapes: dict[str, tuple[int, ...]] = {name: () for name in self.names if name not in self._of_classes}
+        return shapes | ({"recognised": (self.outputs,), "examples": (self.outputs,)} if self.recalls else {})
+
+    @property
+    def _of_classes(self) -> tuple[str, ...]:
+        return recall_names(self.outputs) if self.recalls else ()
 
     def sums(self, losses: Tensor, logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
         """Sums over the examples of a batch, in Keras ops; ``weights`` (batch,) are 0 or 1.
 
-        Classification: loss, correct, and correct among the best five. Regression: loss, and
-        absolute and squared error per output (outputs,).
+        Classification: loss, correct, and correct among the best five; with ``recalls`` also the
+        examples of each class and how many of them are recognised (outputs,). Regression: loss,
+        and absolute and squared error per output (outputs,).
         """
         from keras import ops
 
@@ -66,12 +80,16 @@ class Metrics:
             error = self.restored(answer(logits, self.activation)) - targets
             return sums | {"absolute": total(ops.abs(error)), "squared": total(ops.square(error))}
         labels = ops.cast(targets, "int32")
-        sums["accuracy"] = total(ops.equal(decided(logits), labels))
+        right = ops.equal(decided(logits), labels)
+        sums["accuracy"] = total(right)
         if "top5_accuracy" in self.names:
             own = ops.take_along_axis(logits, labels[:, None], axis=-1)
             # Counting the outputs above the right one needs no sort, and a NaN is never right.
             better = ops.sum(ops.cast(logits > own, "int32"), axis=-1)
             sums["top5_accuracy"] = total(ops.logical_and(better < TOP_K, ops.isfinite(own[:, 0])))
+        if self.recalls:
+            of_class = ops.one_hot(labels, self.outputs, dtype="float32")
+            sums |= {"recognised": total(of_class * ops.cast(right, "float32")[:, None]), "examples": total(of_class)}
         return sums
 
     def scaled(self, targets: Tensor) -> Tensor:
@@ -96,11 +114,18 @@ class Metrics:
         """Means from sums over ``count`` examples.
 
         ``variation`` (outputs,): Σ(y − ȳ)² of the targets per output, for R² (averaged over
-        outputs; NaN where a target is constant).
+        outputs; NaN where a target is constant). The recall of a class without examples is NaN.
         """
-        if self.task == "classification":
-            return {name: float(sums[name]) / count for name in self.names}
         import numpy as np
+
+        if self.task == "classification":
+            found = {name: float(sums[name]) / count for name in self.names if name not in self._of_classes}
+            if self.recalls:
+                with np.errstate(invalid="ignore"):
+                    recalls = np.asarray(sums["recognised"], np.float64) / np.asarray(sums["examples"], np.float64)
+                values = [float(np.nanmean(recalls)), *recalls.tolist()]
+                found |= dict(zip(self._of_classes, values, strict=True))
+            return found
 
         absolute = np.asarray(sums["absolute"], dtype=np.float64)
         squared = np.asarray(sums["squared"], dtype=np.float64)

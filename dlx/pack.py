@@ -7,7 +7,7 @@ memory together they are divided and begin again, which is said aloud.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -44,9 +44,9 @@ class LaneWorker(Worker):
     def engine(self) -> Engine:
         return self._engine
 
-    def load(self, dataset: Any) -> Any:
+    def load(self, dataset: Any, seed: int | None = None, between: Callable[[], None] = lambda: None) -> Any:
         with _LOADING:
-            return self._worker.load(dataset)
+            return self._worker.load(dataset, seed, between)
 
 
 _LOADING = threading.Lock()

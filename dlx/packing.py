@@ -79,6 +79,8 @@ def kind(trial: Trial) -> str | None:
         else section
         for name, section in sections.items()
     }
+    if trial.setting.dataset.rebalance is not None:
+        common["seed of the data"] = trial.seed.order  # those with the same one have the same examples
     rate = common["training"]["optimizer"].get("learning_rate")
     if isinstance(rate, int | float):
         common["training"]["optimizer"] = {**common["training"]["optimizer"], "learning_rate": None}

@@ -62,7 +62,7 @@ def signature(trial: Trial, planned: PlannedStage | None = None) -> str:
     training = {key: value for key, value in sections["training"].items() if key not in _NOT_COMPILED}
     stage = [planned.name, plain(planned.optimizer), {**plain(planned.spec), "epochs": None}]
     dataset = {**sections["dataset"], "digest": trial.setting.dataset.digest()}
-    return json.dumps([dataset, sections["model"], training, stage], sort_keys=True)
+    return json.dumps([dataset, sections["model"], training, stage, trial.setting.recalls], sort_keys=True)
 
 
 def plan(trial: Trial, planned: PlannedStage, stage: Stage, splits: Splits) -> Plan:

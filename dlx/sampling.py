@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlx import randomness
-from dlx.energies import Units
 from dlx.errors import UsageError
+from dlx.machine import Machine, drawn
 from dlx.records.weights import PRETRAINED, read_weights
 from dlx.spec import Trial, load_trial
 
@@ -25,30 +25,11 @@ Array = np.ndarray
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A machine with float64 parameters: ``kernel`` (V, H), ``bias`` (H,), ``visible_bias`` (V,)."""
-
-    kernel: Array
-    bias: Array
-    visible_bias: Array
-    visible: Units
-    hidden: Units
-
-    def up(self, visible: Array) -> Array:
-        """E[h | v] (n, H)."""
-        return _mean(visible @ self.kernel + self.bias, self.hidden)
-
-    def down(self, hidden: Array) -> Array:
-        """E[v | h] (n, V)."""
-        return _mean(hidden @ self.kernel.T + self.visible_bias, self.visible)
-
-
-@dataclass(frozen=True)
 class BeliefNet:
     """The machines of a trial, from the data up, as their pretraining left them."""
 
     trial: Trial
-    layers: tuple[Layer, ...]
+    layers: tuple[Machine, ...]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -69,13 +50,9 @@ class BeliefNet:
             states = start
             for layer in below:
                 states = layer.up(states)
-        means = states
-        for _ in range(steps):
-            hidden = _drawn(top.up(states), top.hidden, rng)
-            means = top.down(hidden)
-            states = _drawn(means, top.visible, rng)
+        means, _ = top.gibbs(states, steps, rng)
         for layer in reversed(below):
-            means = layer.down(_drawn(means, layer.hidden, rng))
+            means = layer.down(drawn(means, layer.hidden, rng))
         return means.reshape(count, *self.input_shape)
 
 
@@ -93,7 +70,7 @@ def belief_net(directory: TrialDirectory) -> BeliefNet:
         kernel, bias, visible_bias = (
             weights[f"{block.name}/{name}"].astype(np.float64) for name in ("kernel", "bias", "visible_bias")
         )
-        layers.append(Layer(kernel, bias, visible_bias, visible, hidden))
+        layers.append(Machine(kernel, bias, visible_bias, visible, hidden))
     if not layers:
         raise UsageError(
             f"{directory.path} has no restricted Boltzmann machine to draw from", hint="pretraining: rbm trains them"
@@ -111,14 +88,3 @@ def sheet(examples: Array, columns: int, low: float, high: float) -> Array:
         top, left = number // columns * (height + 1), number % columns * (width + 1)
         page[top : top + height, left : left + width] = image
     return page
-
-
-def _mean(total: Array, units: Units) -> Array:
-    return 1.0 / (1.0 + np.exp(-total)) if units == "binary" else total
-
-
-def _drawn(means: Array, units: Units, rng: np.random.Generator) -> Array:
-    if units == "binary":
-        return (rng.random(means.shape) < means).astype(np.float64)
-    drawn: Array = means + rng.normal(size=means.shape)
-    return drawn

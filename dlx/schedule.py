@@ -24,7 +24,7 @@ from dlx.records import environment
 from dlx.records.experiment_directory import ExperimentDirectory, check_writable
 from dlx.records.ownership import Held
 from dlx.records.status import Listing, State, Status
-from dlx.records.tables import Table
+from dlx.records.tables import METRICS, Table
 from dlx.records.trial_directory import TrialDirectory
 from dlx.spec import resolved
 from dlx.verdict import NOT_BEGUN
@@ -130,6 +130,7 @@ def _decide(trial: Trial, directory: TrialDirectory, options: Options, finished:
             return decision("skip", f"is being worked on by {directory.holder()}")
         case "done":
             missing = [table.name for table in directory.missing_tables(_asked_for(trial))]
+            missing += [] if _has_recalls(trial, directory) else ["the recalls"]
             if options.rerun:
                 return decision("rerun", "done before")
             if missing:
@@ -278,9 +279,18 @@ def _listing(trial: Trial) -> Listing:
 
 
 def _asked_for(trial: Trial) -> list[Table]:
+    """Tables that a finished trial may lack."""
     setting = trial.setting
     found = [probe.tables(setting) for probe in setting.probes.values()]
     return [Table(name, tuple(columns)) for tables in found for name, columns in tables.items()]
+
+
+def _has_recalls(trial: Trial, directory: TrialDirectory) -> bool:
+    """Whether a finished trial has the recalls that are asked for: their columns come with no table of their own."""
+    if not trial.setting.recalls:
+        return True
+    with directory.table(METRICS).open(encoding="utf-8") as table:
+        return any(column.endswith("_balanced_accuracy") for column in table.readline().rstrip().split(","))
 
 
 def _threads_of(decision: Decision) -> int | None:

@@ -221,8 +221,21 @@ def hold_out_shuffled(examples: int, held: int, key: int) -> tuple[Indices, Indi
     return order[: examples - held], order[examples - held :]
 
 
+_IMBALANCE_KEY = 0x646C78_494D_4241
+
+
 def arrange(spec: DatasetSpec, official: Official) -> Official:
-    """The classes and the test part that ``spec`` asks for, out of all that is published."""
+    """The classes, the test part and the imbalance that ``spec`` asks for, out of all that is published."""
+    arranged = _arranged(spec, official)
+    if spec.imbalance is None:
+        return arranged
+    inputs, targets = arranged.train_inputs, arranged.train_targets
+    _, rows = hold_out_stratified(targets, spec.info().train_counts, _IMBALANCE_KEY)
+    ids = _ids(arranged.train_ids, len(inputs))[rows]
+    return replace(arranged, train_inputs=_rows(inputs, rows), train_targets=targets[rows], drawn=None, train_ids=ids)
+
+
+def _arranged(spec: DatasetSpec, official: Official) -> Official:
     if spec.test is not None and spec.drawn_test and official.drawn is not None:
         official = _rejoined(official)
     info = spec.whole()

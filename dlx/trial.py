@@ -83,7 +83,7 @@ def _train(
     setting, directory = trial.setting, attempt.directory
     checkpoint = continue_from(directory, attempt, worker)
     stop.check()
-    splits = worker.load(setting.dataset)
+    splits = worker.load(setting.dataset, trial.seed.order, stop.check)
     if setting.records.test == "withheld":
         splits = replace(splits, test=None)
     standing = Standing(setting, checkpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Worker:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self._data: tuple[str, Splits] | None = None
+        self._even: tuple[str, Splits] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -51,18 +53,28 @@ class Worker:
 
     def forget(self) -> None:
         """Let go of everything that would only be there to be found again."""
-        self._data = None
+        self._data = self._even = None
         self.engine.forget()
 
-    def load(self, dataset: DatasetSpec) -> Splits:
-        """A data set's parts; those of the last trial are kept, on the device as well."""
+    def load(self, dataset: DatasetSpec, seed: int | None = None, between: Callable[[], None] = lambda: None) -> Splits:
+        """A data set's parts; those of the last trial are kept, on the device as well.
+
+        ``seed``: that of a trial to be trained, which ``dataset.rebalance`` draws by; None leaves the
+        classes as they are. ``between`` is called now and then where that takes long.
+        """
         from dlx.datasets import Places
         from dlx.sources import with_labels
 
         identity = json.dumps([dataset.digest(), dataset.model_dump(mode="json")], sort_keys=True)
         if self._data is None or self._data[0] != identity:
-            self._data = None  # two sets need not fit in memory at once
+            self._data = self._even = None  # two sets need not fit in memory at once
             places = Places.here(self.runtime.data_dir, download=self.runtime.download)
             splits = dataset.load(places)
             self._data = identity, splits if dataset.labelled is None else with_labels(splits, dataset.labelled)
-        return self._data[1]
+        if dataset.rebalance is None or seed is None:
+            return self._data[1]
+        from dlx.evening import evened
+
+        if self._even is None or self._even[0] != f"{seed} {identity}":
+            self._even = f"{seed} {identity}", evened(self._data[1], dataset.rebalance, seed, between)
+        return self._even[1]

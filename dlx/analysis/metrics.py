@@ -257,8 +257,8 @@ class Fact(Metric):
 
 
 def direction(column: str) -> int:
-    """1 where more of a column is better (accuracy, R²), -1 where less is (losses, errors, time), 0 where neither."""
-    if column.endswith(("accuracy", "_r2")):
+    """1 where more of a column is better (accuracies, recalls, R²), -1 where less is (losses, errors, time), else 0."""
+    if column.endswith(("accuracy", "_r2")) or re.search(r"_recall_\d+$", column):
         return 1
     return -1 if column.endswith(("_loss", "_mae", "_rmse", "_error")) or column == "seconds" else 0
 

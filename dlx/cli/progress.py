@@ -123,11 +123,14 @@ def metric(name: str, value: float) -> str:
 
 
 def metrics_line(metrics: Mapping[str, object]) -> str:
-    """``accuracy train 97.10 %, val 96.40 %; loss train 0.113, val 0.131``: only what was measured."""
+    """``accuracy train 97.10 %, val 96.40 %; loss train 0.113, val 0.131``: only what was measured.
+
+    The recalls of single classes, of which there may be a hundred, are left to the tables.
+    """
     groups: dict[str, list[str]] = {}
     for column, value in metrics.items():
         part, _, name = column.partition("_")
-        if isinstance(value, float) and part in ("train", "val", "test"):
+        if isinstance(value, float) and part in ("train", "val", "test") and not name.startswith("recall_"):
             groups.setdefault(name, []).append(f"{part} {metric(name, value)}")
     order = sorted(groups, key=lambda name: (name != "accuracy", name == "loss"))
     return "; ".join(f"{name.replace('_', ' ')} {', '.join(groups[name])}" for name in order)

@@ -19,6 +19,9 @@ from dlx.datasets._info import DatasetInfo, Split, allocate
 from dlx.datasets._places import Places, Progress
 from dlx.errors import FieldError, nearest
 from dlx.fields import Count, Fields, Fraction, MemberFields, Positive
+from dlx.members import OneOf
+from dlx.rebalancing import RebalancingSpec
+from dlx.rebalancing import registry as rebalancing
 from dlx.registry import OpenSet
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ class Divide(Fields):
     divide: float = Field(gt=0.0, allow_inf_nan=False, description="the number that every input is divided by")
 
 
+Kept = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
+_NOT_IN_MEMORY = "is for sets that are held in memory, and this one is read as it is needed"
 _SCALINGS = ("unit", "none", "standardize")
 MOST = 4096
 """Pixels of a side that images are brought to, at most."""
@@ -72,12 +77,14 @@ class DatasetSpec(MemberFields):
 
     ``path_fields``: those that name files of one's own. Where they are is no part of a trial's
     id; what is in them is, by :meth:`digest`. ``drawn_test``: the test part is no official one
-    but was drawn from the examples once for all, and may be drawn anew.
+    but was drawn from the examples once for all, and may be drawn anew. ``in_memory``: what is
+    loaded are arrays.
     """
 
     facts: ClassVar[Facts] = Facts()
     path_fields: ClassVar[tuple[str, ...]] = ()
     drawn_test: ClassVar[bool] = False
+    in_memory: ClassVar[bool] = False
 
     validation: Count | Fraction | None = Field(
         default=0.1,
@@ -109,6 +116,16 @@ class DatasetSpec(MemberFields):
         default=None,
         description="images are brought to N x N pixels, or to [height, width]: scaled until they cover it (the "
         "shorter side fits) and the centre cut out; null: they stay as they are",
+    )
+    imbalance: Annotated[dict[str, Kept], Field(min_length=1)] | None = Field(
+        default=None,
+        description="classes, by name or number, of which only a fraction of the examples is kept, by a draw that is "
+        "always the same: {3: 0.1}. Before validation is held out, after testing is; null: all are kept",
+    )
+    rebalance: Annotated[RebalancingSpec, OneOf(rebalancing, key="method")] | None = Field(
+        default=None,
+        description="how smaller classes get more training examples until all have as many as the largest, for stages "
+        "with labels: oversample, rbm, or {method: …} and its settings; null: they do not",
     )
     scaling: Literal["unit", "none", "standardize"] | Divide = Field(
         default="unit",
@@ -171,6 +188,10 @@ class DatasetSpec(MemberFields):
         test = self.test_share()
         if test and not info.test:
             info = _info.test_drawn(info, test, self.way(info))
+        if self.imbalance is not None:
+            if not self.in_memory:
+                raise FieldError(_NOT_IN_MEMORY, ("imbalance",))
+            info = _info.thinned(info, _info.kept_counts(info, self.imbalance))
         return info if self.sides is None else _info.resized(info, self.sides)
 
     @property
@@ -256,6 +277,10 @@ class DatasetSpec(MemberFields):
         train = self.train_limit or train
         if self.labelled is not None and self.labelled > train:
             raise FieldError(f"{self.labelled} examples with labels are wanted of {train}", ("labelled",))
+        if self.rebalance is not None and info.task != "classification":
+            raise FieldError("makes classes even, and this is a regression", ("rebalance",))
+        if self.rebalance is not None and not self.in_memory:
+            raise FieldError(_NOT_IN_MEMORY, ("rebalance",))
         return {"train": train, "validation": held or info.validation, "test": info.test}
 
     def held_out(self, examples: int) -> int:
@@ -265,6 +290,8 @@ class DatasetSpec(MemberFields):
 
 class InMemory(DatasetSpec):
     """A data set small enough to be arrays in memory: a member says how to read them, the rest is done here."""
+
+    in_memory: ClassVar[bool] = True
 
     @abstractmethod
     def official(self, places: Places) -> Official:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -139,6 +139,36 @@ def resized(info: DatasetInfo, size: tuple[int, int]) -> DatasetInfo:
         shape = "x".join(map(str, info.input_shape))
         raise FieldError(f"is for images (height, width, channels), and the data have shape {shape}", ("resize",))
     return replace(info, input_shape=(*size, info.input_shape[2]))
+
+
+def kept_counts(info: DatasetInfo, fractions: Mapping[str, float]) -> tuple[int, ...]:
+    """Training examples of each class where of some only a fraction is kept; :class:`~dlx.errors.FieldError`."""
+    if info.task != "classification":
+        raise FieldError("is for classification, and this is a regression", ("imbalance",))
+    if not info.train_counts:
+        raise FieldError("how many examples each class has is not known before this set is read", ("imbalance",))
+    counts = list(info.train_counts)
+    seen: set[int] = set()
+    for key, fraction in fractions.items():
+        label = info.names.index(key) if key in info.names else int(key) if key.isdecimal() else -1
+        if not 0 <= label < info.outputs:
+            raise FieldError(f"there is no class {key!r} ({nearest(key, info.names)})", ("imbalance", key))
+        if label in seen:
+            raise FieldError(f"the class {info.name_of(label)!r} is there twice", ("imbalance", key))
+        seen.add(label)
+        counts[label] = round(fraction * counts[label])
+        if not counts[label]:
+            raise FieldError(
+                f"{fraction:g} of the {info.train_counts[label]} training examples of class {info.name_of(label)!r} "
+                "is less than one",
+                ("imbalance", key),
+            )
+    return tuple(counts)
+
+
+def thinned(info: DatasetInfo, counts: tuple[int, ...]) -> DatasetInfo:
+    """A classification set with so many training examples of each class."""
+    return replace(info, train=sum(counts), train_counts=counts)
 
 
 def test_drawn(info: DatasetInfo, test: float, split: Split) -> DatasetInfo:

@@ -217,11 +217,15 @@ def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [path for path in values if len(values[path]) > 1 or counts[path] < len(settings)]
 
 
-def _measure_order(name: str) -> tuple[bool, int]:
-    """As in ``metrics.csv``: by part, then as recorded (sorting is stable); the appended top-5 accuracies last."""
+def _measure_order(name: str) -> tuple[int, int]:
+    """As in ``metrics.csv``: by part, then as recorded (sorting is stable); after them what is appended there."""
     match = _MEASURE.fullmatch(name)
     assert match
-    return match[2].startswith("top5"), PARTS.index(match[1])
+    appended = next((place for place, each in enumerate(_APPENDED, start=1) if match[2].startswith(each)), 0)
+    return appended, PARTS.index(match[1])
+
+
+_APPENDED = ("top5", "balanced", "recall")
 
 
 def _gradient_order(name: str) -> tuple[str, str, int]:

@@ -154,4 +154,6 @@ def _matched(pretraining: NoPretraining, setting: Setting) -> int:
     without, with_labels = layers * pretraining.epochs, 0 if decodes else output
     if pretraining.match == "epochs":
         return without + with_labels
+    if setting.dataset.rebalance is not None:
+        raise FieldError("steps of an epoch are not known before the classes are even: match: epochs", ("match",))
     return math.ceil(without * setting.steps(labelled=False) / setting.steps(labelled=True)) + with_labels

@@ -123,6 +123,11 @@ class Records(Fields):
     model: Literal["final", "none"] = Field(
         default="none", description="final: model.keras, the whole trained model, for notebooks"
     )
+    recalls: bool | None = Field(
+        default=None,
+        description="columns of metrics.csv with the recall of each class and balanced accuracy, their mean; null: "
+        "where dataset.imbalance or dataset.rebalance is set",
+    )
     test: Literal["measured", "withheld"] = Field(
         default="measured", description="withheld: the test part is not looked at, as where `dlx tune` chooses"
     )
@@ -304,6 +309,14 @@ class Setting:
     def outputs(self) -> int:
         """Width of the output layer."""
         return self.loss.outputs(self.learned)
+
+    @property
+    def recalls(self) -> bool:
+        """Whether the tables have a recall of each class."""
+        if self.records.recalls is not None:
+            return self.records.recalls
+        made_uneven = self.dataset.imbalance is not None or self.dataset.rebalance is not None
+        return made_uneven and self.task == "classification"
 
     def network(self) -> Network:
         """The network's layers, shapes and counts, in plain Python."""

@@ -164,6 +164,11 @@ def complete(
     except FieldError as error:
         complaints.append((("model", *error.path), error.message))
     complaints += [(("training", *path), message) for path, message in _training(training, info, sizes)]
+    if records.recalls and task != "classification":
+        complaints.append((("records", "recalls"), f"are of classes, and this is a {task}"))
+    if dataset.rebalance is not None and model.reconstructs:
+        message = f"gives classes more labelled examples, and {model.name} learns without labels"
+        complaints.append((("dataset", "rebalance"), message))
     if complaints:
         return None, complaints
     training = training.model_copy(update={"loss": loss.name})

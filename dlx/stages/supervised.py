@@ -10,7 +10,7 @@ from pydantic import Field
 from dlx.augmentations import AugmentationSpec, augment
 from dlx.errors import FieldError, nearest
 from dlx.losses import Loss
-from dlx.metrics import Metrics
+from dlx.metrics import Metrics, recall_names
 from dlx.models import ListOf
 from dlx.stages import (
     Batch,
@@ -29,6 +29,8 @@ from dlx.stages._layerwise import verify_unit_interval
 if TYPE_CHECKING:
     from dlx.sources import Splits
     from dlx.spec import Setting
+
+PARTS = ("train", "val", "test")
 
 
 class Spec(StageSpec):
@@ -58,6 +60,10 @@ class Spec(StageSpec):
             if layer not in names:
                 message = f"the network has no layer {layer!r} with weights ({nearest(layer, names)})"
                 raise FieldError(message, ("layers", position))
+
+    def columns(self, setting: Setting) -> tuple[str, ...]:
+        names = recall_names(setting.learned.outputs) if setting.recalls else ()
+        return tuple(f"{part}_{name}" for name in names for part in PARTS)
 
     def build(self, setting: Setting, splits: Splits, planned: PlannedStage) -> Supervised:
         return build(setting, splits, planned, self.layers)
@@ -100,7 +106,14 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         model,
         loss,
         activation,
-        Metrics(setting.learned.task, outputs, activation, splits.target_scaling, pooled=setting.model.reconstructs),
+        Metrics(
+            setting.learned.task,
+            setting.learned.outputs if setting.recalls else outputs,
+            activation,
+            splits.target_scaling,
+            pooled=setting.model.reconstructs,
+            recalls=setting.recalls,
+        ),
         optimizer,
         name=planned.name,
         l1=training.l1,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlx.sampling import BeliefNet, Layer, sheet
+from dlx.machine import Machine
+from dlx.sampling import BeliefNet, sheet
 from tests.stages.test_boltzmann import joint, numbers, states
 
 
@@ -19,9 +20,9 @@ class Net(BeliefNet):
         return (len(self.layers[0].visible_bias),)
 
 
-def layer(values: dict[str, np.ndarray]) -> Layer:
+def layer(values: dict[str, np.ndarray]) -> Machine:
     parameters = (values[name].astype(float) for name in ("kernel", "bias", "visible_bias"))
-    return Layer(*parameters, "binary", "binary")
+    return Machine(*parameters, "binary", "binary")
 
 
 def net(*values: dict[str, np.ndarray]) -> Any:
