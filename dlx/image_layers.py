@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from dlx.errors import FieldError
 from dlx.layers import Conv2D, Layer, Pair, Shape, Variable, Window
+
+
+def verify_images(net: str, input_shape: Shape, smallest: int) -> None:
+    """Raises :class:`~dlx.errors.FieldError` for what are no images, and for images below ``smallest`` pixels."""
+    if len(input_shape) != 3:
+        raise FieldError(f"{net} needs images (height, width, channels), the data have shape {input_shape}")
+    if min(input_shape[:2]) < smallest:
+        size = "{}x{}".format(*input_shape)
+        raise FieldError(
+            f"{net} needs images of at least {smallest}x{smallest}, not {size}; "
+            f"`dataset.resize: {smallest}` enlarges them"
+        )
 
 
 @dataclass(frozen=True)
@@ -96,3 +108,19 @@ class IdentityShortcut(Layer):
         from dlx.keras_image_layers import IdentityShortcut as KerasIdentityShortcut
 
         return KerasIdentityShortcut(self.filters, self.stride, name=self.name)
+
+
+@dataclass(frozen=True)
+class Preprocessing(Layer):
+    """Pixels from 0 to 1, brought to what the weights of ``keras.applications`` were trained on, in Keras' words.
+
+    ``tf``: −1 to 1; ``torch``: minus the mean of ImageNet's channels, by their standard deviation;
+    ``caffe``: blue, green, red from 0 to 255, minus the channels' means; ``bytes``: 0 to 255.
+    """
+
+    mode: Literal["caffe", "torch", "tf", "bytes"]
+
+    def build(self) -> Any:
+        from dlx.keras_image_layers import Preprocessing as KerasPreprocessing
+
+        return KerasPreprocessing(self.mode, name=self.name)

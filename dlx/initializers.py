@@ -298,6 +298,10 @@ def _owned_variables(model: Any) -> Iterator[tuple[Any, Any]]:
     yield from pairs
 
 
+_STATISTICS = {("Normalization", "mean"): 0.0, ("Normalization", "variance"): 1.0, ("Normalization", "count"): 0.0}
+"""What Keras sets without an initialiser: those of a layer that has not been adapted to data."""
+
+
 def _draw_for(layer: Any, variable: Any, rng: np.random.Generator) -> Any:
     name, shape = variable.name, tuple(variable.shape)
 
@@ -310,6 +314,10 @@ def _draw_for(layer: Any, variable: Any, rng: np.random.Generator) -> Any:
     # A layer that stores its weights in another layout than Keras' says how to draw them.
     if (own := getattr(layer, "draw_initial", None)) is not None:
         return own(name, shape, draw_here)
+    if (type(layer).__name__, name) in _STATISTICS:
+        import numpy as np
+
+        return np.full(shape, _STATISTICS[type(layer).__name__, name])
     initializer = _initializer_of(layer, name)
     # An LSTM's bias is put together from two initialisers by a function inside Keras.
     if initializer is None or (name == "bias" and getattr(layer, "unit_forget_bias", False)):

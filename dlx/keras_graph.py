@@ -125,7 +125,10 @@ def with_offsets(model: Any) -> tuple[Any, list[str]]:
 
 
 def _nodes(model: Any) -> list[Any]:
-    """The calls of layers that make up a functional model, input first, in the order of ``model.layers``."""
+    """The calls of layers that make up a functional model, input first, in the order of ``model.layers``.
+
+    Those that lead only to auxiliary outputs, not to the model's first one, come last.
+    """
     functional = model._functional if isinstance(model, keras.Sequential) else model
     by_depth: dict[int, list[Any]] | None = getattr(functional, "_nodes_by_depth", None)
     if by_depth is None:
@@ -133,7 +136,16 @@ def _nodes(model: Any) -> list[Any]:
     # Within one depth, Keras keeps its layers in order, and its calls of them in any.
     ranks = {id(operation): rank for rank, operation in enumerate(functional.operations)}
     levels = [sorted(by_depth[depth], key=lambda node: ranks[id(node.operation)]) for depth in sorted(by_depth)]
-    return [node for level in reversed(levels) for node in level if not node.is_input]
+    nodes = [node for level in reversed(levels) for node in level if not node.is_input]
+    if len(model.outputs) == 1:
+        return nodes
+    needed = {id(model.outputs[0])}
+    leading = set()
+    for node in reversed(nodes):
+        if any(id(tensor) in needed for tensor in node.outputs):
+            leading.add(id(node))
+            needed.update(id(tensor) for tensor in node.input_tensors)
+    return sorted(nodes, key=lambda node: id(node) not in leading)
 
 
 def _has_kernel(layer: Any) -> bool:

@@ -17,6 +17,10 @@ from keras import ops
 
 register = keras.saving.register_keras_serializable("dlx")
 
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+"""Of blue, green, red, in bytes."""
+
 
 @register
 class GroupedConv2D(keras.layers.Layer):
@@ -113,3 +117,92 @@ class IdentityShortcut(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "strides": self.strides}
+
+
+@register
+class LayerScale(keras.layers.Layer):
+    """Each channel times a number that is learned, ``init_values`` at first (ConvNeXt; Touvron et al. 2021)."""
+
+    def __init__(self, init_values: float, projection_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.init_values, self.projection_dim = init_values, projection_dim
+        self.gamma_initializer = keras.initializers.Constant(init_values)
+
+    def build(self, _: Any) -> None:
+        self.gamma = self.add_weight(name="gamma", shape=(self.projection_dim,), initializer=self.gamma_initializer)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.gamma
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "init_values": self.init_values, "projection_dim": self.projection_dim}
+
+
+@register
+class StochasticDepth(keras.layers.Layer):
+    """Drops an example's branch in training, with this probability, and scales up the others (Huang et al. 2016)."""
+
+    def __init__(self, drop_path_rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.drop_path_rate, self.seed = drop_path_rate, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or not self.drop_path_rate:
+            return inputs
+        kept = 1.0 - self.drop_path_rate
+        shape = (ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1)
+        draws = keras.random.uniform(shape, 0.0, 1.0, dtype=self.compute_dtype, seed=self.seed_generator)
+        return inputs / kept * ops.floor(kept + draws)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "drop_path_rate": self.drop_path_rate, "seed": self.seed}
+
+
+@register
+class CustomScaleLayer(keras.layers.Layer):
+    """The first input plus the second times ``scale``: a damped residual (Szegedy et al. 2017)."""
+
+    def __init__(self, scale: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[0] + inputs[1] * self.scale
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}
+
+
+@register
+class Preprocessing(keras.layers.Layer):
+    """What ``keras.applications``' ``preprocess_input`` makes of pixels, from pixels divided by 255."""
+
+    def __init__(self, mode: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mode = mode
+
+    def call(self, inputs: Any) -> Any:
+        if self.mode == "tf":
+            return inputs * 2.0 - 1.0
+        if self.mode == "torch":
+            mean, deviation = (ops.convert_to_tensor(one, inputs.dtype) for one in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+            return (inputs - mean) / deviation
+        if self.mode == "caffe":
+            return ops.flip(inputs, -1) * 255.0 - ops.convert_to_tensor(CAFFE_MEAN, inputs.dtype)
+        return inputs * 255.0
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mode": self.mode}

@@ -79,8 +79,14 @@ class Network:
         self.input = Node(None, (), input_shape, Field((1,) * len(axes), (1,) * len(axes)))
         self.decoder: frozenset[str] = frozenset()
         """Names of the layers that turn a code into the input again: their rows have no number."""
+        self.frozen: frozenset[str] = frozenset()
+        """Names of the layers whose weights stay as they are."""
+        self.auxiliary: dict[Node, float] = {}
+        """Further outputs that training learns from, and the weight of the loss of each (:meth:`add_auxiliary`)."""
         self._extent = axes
         self._nodes: list[Node] = []
+        self._last = self.input
+        self._names: set[str] = set()
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -89,17 +95,53 @@ class Network:
 
     @property
     def output(self) -> Node:
-        return self._nodes[-1] if self._nodes else self.input
+        return self._last
 
     def add(self, layer: Layer, *inputs: Node) -> Node:
         """Applies a layer; raises :class:`~dlx.errors.FieldError` where its input does not suit it."""
         sources = inputs or (self.output,)
-        if any(layer.name == node.layer.name for node in self._nodes if node.layer):
+        if layer.name in self._names:
             raise ValueError(f"two layers are called {layer.name!r}")
         shapes = [node.shape for node in sources]
         node = Node(layer, sources, layer.output_shape(*shapes), _field(layer, sources))
         self._nodes.append(node)
+        self._last = node
+        self._names.add(layer.name)
         return node
+
+    def add_auxiliary(self, classifier: Node, weight: float) -> None:
+        """Makes a node an output that is learned from beside the network's own, and that nothing is predicted with."""
+        self.auxiliary[classifier] = weight
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """Names of the layers that only the auxiliary outputs need: they are no part of what predicts."""
+        if not self.auxiliary:
+            return frozenset()
+        needed = {self.output}
+        for node in reversed(self._nodes):
+            if node in needed:
+                needed.update(node.inputs)
+        return frozenset(node.layer.name for node in self._nodes if node.layer and node not in needed)
+
+    def arrange(self) -> None:
+        """Brings the nodes into the order in which Keras lists the layers of the model: by depth from the outputs."""
+        ends = [self.output, *self.auxiliary]
+        depths = dict.fromkeys(self._nodes, 0)
+        for node in reversed(self._nodes):
+            for source in node.inputs:
+                if source.layer:
+                    depths[source] = max(depths[source], depths[node] + 1)
+        met: dict[Node, int] = {}
+        waiting = ends[::-1]
+        while waiting:
+            node = waiting.pop()
+            if node not in met:
+                met[node] = len(met)
+                waiting += node.inputs[::-1]
+        output = self.output
+        self._nodes.sort(key=lambda node: (-depths[node], met[node]))
+        self._last = output
 
     def rows(self) -> list[LayerRow]:
         """The layer table, in the order of the nodes."""
@@ -111,7 +153,9 @@ class Network:
                 layer=numbers.get(layer.name),
                 output_shape=node.shape,
                 parameters=sum(variable.size for variable in node.variables),
-                trainable_parameters=sum(variable.size for variable in node.variables if variable.trainable),
+                trainable_parameters=sum(
+                    variable.size for variable in node.variables if variable.trainable and layer.name not in self.frozen
+                ),
                 multiply_adds=layer.multiply_adds(*node.input_shapes),
                 connections=layer.connections(*node.input_shapes),
                 receptive_field=tuple(map(min, node.field.size, self._extent)),
@@ -124,8 +168,9 @@ class Network:
         numbers: dict[str, int] = {}
         latest: dict[Node, int] = {self.input: 0}
         count = 0
+        unnumbered = self.decoder | self.beside
         for layer, node in self._layers():
-            if layer.name in self.decoder:
+            if layer.name in unnumbered:
                 continue
             before = max(latest[source] for source in node.inputs)
             if layer.has_kernel:
@@ -137,35 +182,52 @@ class Network:
         return numbers
 
     def kernel_layers(self) -> list[Node]:
-        """The layers with a kernel, from the input."""
-        return [node for layer, node in self._layers() if layer.has_kernel]
+        """The layers with a kernel that predict, from the input."""
+        beside = self.beside
+        return [node for layer, node in self._layers() if layer.has_kernel and layer.name not in beside]
 
     @property
     def parameters(self) -> int:
-        return sum(row.parameters for row in self.rows())
+        """Of what predicts; auxiliary classifiers are not counted, here and below."""
+        return sum(row.parameters for row in self._predicting())
 
     @property
     def trainable_parameters(self) -> int:
-        return sum(row.trainable_parameters for row in self.rows())
+        return sum(row.trainable_parameters for row in self._predicting())
 
     @property
     def multiply_adds(self) -> int:
-        return sum(row.multiply_adds for row in self.rows())
+        return sum(row.multiply_adds for row in self._predicting())
 
     @property
     def connections(self) -> int:
-        return sum(row.connections for row in self.rows())
+        return sum(row.connections for row in self._predicting())
+
+    @property
+    def auxiliary_parameters(self) -> int:
+        """Of the layers that only auxiliary classifiers need."""
+        return sum(row.parameters for row in self.rows()) - self.parameters
+
+    def _predicting(self) -> list[LayerRow]:
+        beside = self.beside
+        return [row for row in self.rows() if row.name not in beside]
 
     def build(self) -> Any:
-        """The functional Keras model; its layers have the descriptors' names."""
+        """The functional Keras model; its layers have the descriptors' names.
+
+        Auxiliary outputs, where there are any, come after its own.
+        """
         import keras
 
         start = keras.Input(self.input.shape, name="input")
         tensors = {self.input: start}
         for layer, node in self._layers():
             sources = [tensors[source] for source in node.inputs]
-            tensors[node] = layer.build()(sources[0] if len(sources) == 1 else sources)
-        return keras.Model(start, tensors[self.output], name=self.name)
+            made = layer.build()
+            made.trainable = layer.name not in self.frozen
+            tensors[node] = made(sources[0] if len(sources) == 1 else sources)
+        outputs = [tensors[node] for node in (self.output, *self.auxiliary)]
+        return keras.Model(start, outputs if self.auxiliary else outputs[0], name=self.name)
 
     def _layers(self) -> Iterator[tuple[Layer, Node]]:
         for node in self._nodes:

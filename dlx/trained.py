@@ -157,7 +157,7 @@ class Trained:
 
     def logits(self, examples: np.ndarray) -> np.ndarray:
         """What the model itself gives, float32 (n, outputs), for examples as stored; see :meth:`inputs`."""
-        return self._outputs({"logits": self.model.output}, examples)["logits"]
+        return self._outputs({"logits": self.model.outputs[0]}, examples)["logits"]
 
     def predict(self, examples: np.ndarray) -> np.ndarray:
         """The network's answers for examples as stored, float32.

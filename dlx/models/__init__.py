@@ -15,6 +15,7 @@ from dlx.network import Network
 from dlx.registry import OpenSet
 
 if TYPE_CHECKING:
+    from dlx.applications import File
     from dlx.datasets import DatasetInfo
 
 Item = TypeVar("Item")
@@ -45,6 +46,15 @@ class ModelSpec(MemberFields):
     output_activation: ActivationName | None = Field(
         default=None, description="what turns logits into the network's answer; null: what the loss wants"
     )
+
+    @property
+    def wants_unit_scaling(self) -> bool:
+        """Whether it takes pixels from 0 to 1 and no others: `dataset.scaling: unit`."""
+        return False
+
+    def weights_file(self, input_shape: Shape, outputs: int) -> tuple[File, frozenset[str]] | None:
+        """The file of weights that it begins with, and the names of the layers that are not in it; None: none."""
+        return None
 
     def learned(self, info: DatasetInfo) -> DatasetInfo:
         """What it learns of a data set: its task and outputs."""

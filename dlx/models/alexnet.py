@@ -7,9 +7,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dlx.activations import ActivationName
-from dlx.errors import FieldError
 from dlx.fields import Fraction, Positive
-from dlx.image_layers import GroupedConv2D, LocalResponseNormalization
+from dlx.image_layers import GroupedConv2D, LocalResponseNormalization, verify_images
 from dlx.initializers import Initializer, KernelAndBias
 from dlx.layers import Activation, Conv2D, Dense, Flatten, Pooling2D, Shape, ZeroPadding2D
 from dlx.models import ModelSpec, _blocks
@@ -53,12 +52,7 @@ class Spec(ModelSpec):
     )
 
     def network(self, input_shape: Shape, outputs: int) -> Network:
-        if len(input_shape) != 3:
-            raise FieldError(f"{self.name} needs images (height, width, channels), the data have shape {input_shape}")
-        smallest = SMALLEST[self.variant]
-        if min(input_shape[:2]) < smallest:
-            size = "{}x{}".format(*input_shape)
-            raise FieldError(f"alexnet ({self.variant}) needs images of at least {smallest}x{smallest}, not {size}")
+        verify_images(f"alexnet ({self.variant})", input_shape, SMALLEST[self.variant])
         network = Network(self.name, input_shape)
         if self.variant == "one_tower":
             network.add(ZeroPadding2D("padding", 2))

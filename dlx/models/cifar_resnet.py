@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from dlx.activations import ActivationName
-from dlx.errors import FieldError
-from dlx.image_layers import IdentityShortcut
+from dlx.image_layers import IdentityShortcut, verify_images
 from dlx.initializers import ConstantName, Initializer, KernelAndBias, ScaledByFan
 from dlx.layers import Activation, Add, Conv2D, Dense, GlobalAveragePooling2D, Shape
 from dlx.models import ModelSpec, _blocks
@@ -54,11 +53,7 @@ class Spec(ModelSpec):
         return depth
 
     def network(self, input_shape: Shape, outputs: int) -> Network:
-        if len(input_shape) != 3:
-            raise FieldError(f"{self.name} needs images (height, width, channels), the data have shape {input_shape}")
-        if min(input_shape[:2]) < SMALLEST:
-            size = "{}x{}".format(*input_shape)
-            raise FieldError(f"{self.name} needs images of at least {SMALLEST}x{SMALLEST} pixels, not {size}")
+        verify_images(self.name, input_shape, SMALLEST)
         network = Network(self.name, input_shape)
         self._convolve(network, "conv_1", self.width, 1)
         network.add(Activation("conv_1_activation", self.activation))

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dlx.activations import ActivationName
-from dlx.errors import FieldError
 from dlx.fields import Fraction, Positive
+from dlx.image_layers import verify_images
 from dlx.initializers import ConstantName, Initializer, KernelAndBias, ScaledByFan
 from dlx.layers import Conv2D, Dense, Flatten, Pooling2D, Shape
 from dlx.models import ListOf, ModelSpec, _blocks
@@ -54,11 +54,7 @@ class Spec(ModelSpec):
     )
 
     def network(self, input_shape: Shape, outputs: int) -> Network:
-        if len(input_shape) != 3:
-            raise FieldError(f"{self.name} needs images (height, width, channels), the data have shape {input_shape}")
-        if min(input_shape[:2]) < SMALLEST:
-            size = "{}x{}".format(*input_shape)
-            raise FieldError(f"{self.name} needs images of at least {SMALLEST}x{SMALLEST} pixels, not {size}")
+        verify_images(self.name, input_shape, SMALLEST)
         network = Network(self.name, input_shape)
         for stage, convolutions in enumerate(STAGES[self.depth], start=1):
             filters = self.width * min(8, 2 ** (stage - 1))

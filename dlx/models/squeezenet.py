@@ -7,9 +7,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dlx.activations import ActivationName
-from dlx.errors import FieldError
 from dlx.fields import Fraction
-from dlx.image_layers import Concatenate
+from dlx.image_layers import Concatenate, verify_images
 from dlx.initializers import Initializer, KernelAndBias
 from dlx.layers import Activation, Conv2D, GlobalAveragePooling2D, Pair, Pooling2D, Shape
 from dlx.models import ModelSpec, _blocks
@@ -43,12 +42,7 @@ class Spec(ModelSpec):
     )
 
     def network(self, input_shape: Shape, outputs: int) -> Network:
-        if len(input_shape) != 3:
-            raise FieldError(f"{self.name} needs images (height, width, channels), the data have shape {input_shape}")
-        smallest = SMALLEST[self.version]
-        if min(input_shape[:2]) < smallest:
-            size = "{}x{}".format(*input_shape)
-            raise FieldError(f"{self.name} {self.version} needs images of at least {smallest}x{smallest}, not {size}")
+        verify_images(f"{self.name} {self.version}", input_shape, SMALLEST[self.version])
         first: tuple[int, Pair] = (96, (7, 7)) if self.version == "1.0" else (64, (3, 3))
         pooled_before = (2, 5, 9) if self.version == "1.0" else (2, 4, 6)
         network = Network(self.name, input_shape)

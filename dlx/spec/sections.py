@@ -163,6 +163,10 @@ def complete(
         model.check(info.input_shape, loss.outputs(info))
     except FieldError as error:
         complaints.append((("model", *error.path), error.message))
+    if model.wants_unit_scaling and dataset.scaling != "unit":
+        complaints.append(
+            (("dataset", "scaling"), f"must be unit: {model.name} scales the pixels by itself from there")
+        )
     complaints += [(("training", *path), message) for path, message in _training(training, info, sizes)]
     if records.recalls and task != "classification":
         complaints.append((("records", "recalls"), f"are of classes, and this is a {task}"))

@@ -55,8 +55,13 @@ class Spec(StageSpec):
         return "finetune" if position else "train"
 
     def check(self, setting: Setting) -> None:
-        names = [row.name for row in setting.network().rows() if row.parameters]
+        network = setting.network()
+        names = [row.name for row in network.rows() if row.parameters]
         for position, layer in enumerate(self.layers or ()):
+            if layer in network.frozen:
+                raise FieldError(
+                    f"{layer!r} is one of the layers that the model keeps as they are", ("layers", position)
+                )
             if layer not in names:
                 message = f"the network has no layer {layer!r} with weights ({nearest(layer, names)})"
                 raise FieldError(message, ("layers", position))
@@ -93,7 +98,7 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         keras.config.set_dtype_policy(before)
     if layers is not None:
         for layer in model.layers:
-            layer.trainable = layer.name in layers
+            layer.trainable = layer.trainable and layer.name in layers
     optimizer = planned.optimizer.build()
     if training.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

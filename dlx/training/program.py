@@ -370,8 +370,11 @@ class Program(ABC):
             variable.assign(arrays[variable.path])
 
     def save_model(self, path: Path) -> None:
-        """Write the recorded network in Keras' own format, for notebooks."""
-        self.stage.model.save(path)
+        """Write the recorded network in Keras' own format, for notebooks: what predicts, without auxiliary outputs."""
+        model = self.stage.model
+        if len(model.outputs) > 1:
+            model = keras.Model(model.inputs, model.outputs[0], name=model.name)
+        model.save(path)
 
     def finalize(self) -> bool:
         """End the stage; whether an optimiser that averages weights has put the average in their place."""

@@ -1,0 +1,23 @@
+"""MobileNet: a net for telephones."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from dlx.applications import Application, application
+from dlx.models._application import ApplicationSpec
+
+
+class Spec(ApplicationSpec):
+    """Convolutions in two steps: one window per map, then a 1×1 convolution over maps; for 224 × 224.
+
+    As in ``keras.applications``, of full width.
+    """
+
+    summary: ClassVar[str] = "MobileNet v1: depthwise separable convolutions, few multiply-adds"
+    source: ClassVar[str] = "Howard, Zhu, Chen, Kalenichenko, Wang, Weyand, Andreetto, Adam 2017, MobileNets"
+
+    name: Literal["mobilenet"] = "mobilenet"
+
+    def application(self) -> Application:
+        return application("MobileNet")
