@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,16 +14,30 @@ if TYPE_CHECKING:
 
 def models(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Tell all about this one.")] = None,
+    table: Annotated[
+        bool,
+        typer.Option("--table", help="The classic nets: counts as here, and what was published of them."),
+    ] = False,
+    form: Annotated[
+        Literal["table", "csv", "json", "markdown"] | None,
+        typer.Option("--format", metavar="FORMAT", help="Of --table: table, csv, json or markdown.  [default: table]"),
+    ] = None,
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """List the models, or show one with its parameters.
+    """List the models, or show one with its parameters; or compare the classic nets.
 
-    Models of other packages (entry point group dlx.models) are listed with the package they come from.
+    Models of other packages (entry point group dlx.models) are listed with the package they come from. In the table,
+    parameters count moving statistics, a multiply-add is one product of a convolution or dense layer, and FLOPs are
+    twice the multiply-adds: a multiplication and an addition each.
 
-    Example: dlx models lenet5
+    Example: dlx models --table
     """
     import json
+
+    if table or form:
+        _literature(name, "json" if as_json else form or "table", table=table)
+        return
 
     from dlx.activations import names
     from dlx.cli.parameters import parameters
@@ -50,6 +64,38 @@ def models(
         listed = {"Activations": names() if "activation" in words else []}
         listed["Initializers"] = signatures() if "initializer" in words else []
         print("\n".join(_in_full(about, lines, listed)))
+
+
+def _literature(name: str | None, form: str, *, table: bool) -> None:
+    from dlx import literature
+    from dlx.errors import UsageError
+
+    if not table:
+        raise UsageError("--format is of the table of nets", hint="add --table")
+    found = [entry for entry in literature.table() if name in (None, entry["model"])]
+    if not found:
+        known = sorted({entry["model"] for entry in literature.table()})
+        raise UsageError(f"nothing was published of {name!r} that could be listed", hint=", ".join(known))
+    if form == "json":
+        import json
+
+        print(json.dumps({"schema": "dlx.models/1", "table": found}, ensure_ascii=False))
+        return
+    from dlx.analysis.grid import Grid, Text, csv_text
+
+    if form == "csv":
+        keys = [*found[0]]
+        rows = [[_in_csv(entry[key]) for key in keys] for entry in found]
+        print(csv_text([keys, *rows]), end="")
+        return
+    grid = Grid([*literature.HEADINGS.values()], [[Text(cell) for cell in literature.cells(one)] for one in found])
+    print("\n".join(grid.lines()) if form == "table" else grid.markdown(), end="\n" if form == "table" else "")
+
+
+def _in_csv(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={item}" for key, item in value.items())
+    return "" if value is None else str(value)
 
 
 def describe(name: str, spec: type[ModelSpec]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
@@ -30,6 +31,29 @@ class LayerWeights(Fields):
     bias: list[Any] | None = Field(default=None, description="bias; null: as the initializer says")
 
 
+@dataclass(frozen=True)
+class Published:
+    """A net of the literature as it was published, to be set beside what its settings here give.
+
+    ``settings`` of the model; ``parameters`` and ``multiply_adds`` as the source words them;
+    ``top1`` and ``top5``: accuracy in %, on ImageNet's validation images unless ``data`` says otherwise,
+    and ``accuracy_source`` says who measured it.
+    """
+
+    net: str
+    year: int
+    feature: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    input_shape: Shape = (224, 224, 3)
+    outputs: int = 1000
+    data: str = "ImageNet"
+    parameters: str = ""
+    multiply_adds: str = ""
+    top1: float | None = None
+    top5: float | None = None
+    accuracy_source: str = ""
+
+
 class ModelSpec(MemberFields):
     """The contract of a model: from an input shape and a number of outputs to a network.
 
@@ -39,6 +63,9 @@ class ModelSpec(MemberFields):
 
     searched: ClassVar[Mapping[str, str]] = {}
     """What `dlx tune` varies where a spec says nothing: settings and their values, as in ``search:``."""
+
+    published: ClassVar[tuple[Published, ...]] = ()
+    """Nets of the literature that it is, for `dlx models --table`."""
 
     reconstructs: ClassVar[bool] = False
     """Whether what it is to give is its input, and labels play no part."""

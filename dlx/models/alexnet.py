@@ -11,7 +11,7 @@ from dlx.fields import Fraction, Positive
 from dlx.image_layers import GroupedConv2D, LocalResponseNormalization, verify_images
 from dlx.initializers import Initializer, KernelAndBias
 from dlx.layers import Activation, Conv2D, Dense, Flatten, Pooling2D, Shape, ZeroPadding2D
-from dlx.models import ModelSpec, _blocks
+from dlx.models import ModelSpec, Published, _blocks
 from dlx.network import Network
 
 # Maps, kernel, groups and whether pooling follows; the first convolution has stride 4.
@@ -35,6 +35,29 @@ class Spec(ModelSpec):
     source: ClassVar[str] = (
         "Krizhevsky, Sutskever, Hinton 2012, ImageNet Classification with Deep Convolutional Neural Networks; "
         "Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks"
+    )
+
+    published: ClassVar[tuple[Published, ...]] = (
+        Published(
+            "AlexNet",
+            2012,
+            "ReLU, dropout, overlapping pooling; two groups, one for each GPU",
+            {"variant": "grouped"},
+            (227, 227, 3),
+            parameters="60 million",
+            top1=58.2,
+            top5=80.8,
+            accuracy_source="MatConvNet, one net (2012: 59.3 / 81.8)",
+        ),
+        Published(
+            "AlexNet, one tower",
+            2014,
+            "the same without groups, fewer maps",
+            parameters="61.1 million",
+            top1=56.5,
+            top5=79.1,
+            accuracy_source="torchvision",
+        ),
     )
 
     name: Literal["alexnet"] = "alexnet"

@@ -11,7 +11,7 @@ from dlx.activations import ActivationName
 from dlx.image_layers import IdentityShortcut, verify_images
 from dlx.initializers import ConstantName, Initializer, KernelAndBias, ScaledByFan
 from dlx.layers import Activation, Add, Conv2D, Dense, GlobalAveragePooling2D, Shape
-from dlx.models import ModelSpec, _blocks
+from dlx.models import ModelSpec, Published, _blocks
 from dlx.network import Network
 
 SMALLEST = 8
@@ -29,6 +29,69 @@ class Spec(ModelSpec):
     source: ClassVar[str] = "He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition, section 4.2"
 
     searched: ClassVar[Mapping[str, str]] = {"depth": "[20, 32]", "width": "[8, 16, 32]"}
+
+    published: ClassVar[tuple[Published, ...]] = (
+        Published(
+            "ResNet-20",
+            2015,
+            "shortcuts; 6n+2 layers for CIFAR",
+            {"depth": 20},
+            (32, 32, 3),
+            10,
+            data="CIFAR-10",
+            parameters="0.27 million",
+            top1=91.25,
+            accuracy_source="He et al. 2016",
+        ),
+        Published(
+            "ResNet-32",
+            2015,
+            "shortcuts; 6n+2 layers for CIFAR",
+            {"depth": 32},
+            (32, 32, 3),
+            10,
+            data="CIFAR-10",
+            parameters="0.46 million",
+            top1=92.49,
+            accuracy_source="He et al. 2016",
+        ),
+        Published(
+            "ResNet-44",
+            2015,
+            "shortcuts; 6n+2 layers for CIFAR",
+            {"depth": 44},
+            (32, 32, 3),
+            10,
+            data="CIFAR-10",
+            parameters="0.66 million",
+            top1=92.83,
+            accuracy_source="He et al. 2016",
+        ),
+        Published(
+            "ResNet-56",
+            2015,
+            "shortcuts; 6n+2 layers for CIFAR",
+            {"depth": 56},
+            (32, 32, 3),
+            10,
+            data="CIFAR-10",
+            parameters="0.85 million",
+            top1=93.03,
+            accuracy_source="He et al. 2016",
+        ),
+        Published(
+            "ResNet-110",
+            2015,
+            "shortcuts; 6n+2 layers for CIFAR",
+            {"depth": 110},
+            (32, 32, 3),
+            10,
+            data="CIFAR-10",
+            parameters="1.7 million",
+            top1=93.57,
+            accuracy_source="He et al. 2016",
+        ),
+    )
 
     name: Literal["cifar_resnet"] = "cifar_resnet"
     depth: int = Field(default=20, description="layers with weights: 6n+2, such as 20, 32, 44, 56 or 110")

@@ -22,7 +22,7 @@ from dlx.layers import (
     TrainablePooling2D,
     ZeroPadding2D,
 )
-from dlx.models import ModelSpec
+from dlx.models import ModelSpec, Published
 from dlx.network import Network
 
 # Table I of the paper: the maps of S2 that each of the 16 maps of C3 sees.
@@ -53,6 +53,22 @@ class Spec(ModelSpec):
     )
 
     searched: ClassVar[Mapping[str, str]] = {"activation": "[relu, tanh]", "pooling": "[max, average]"}
+
+    published: ClassVar[tuple[Published, ...]] = (
+        Published(
+            "LeNet-5",
+            1998,
+            "convolutions and subsampling; C3 partly connected",
+            {"variant": "original"},
+            (28, 28, 1),
+            10,
+            data="MNIST",
+            parameters="60,000",
+            multiply_adds="340,908 connections",
+            top1=99.05,
+            accuracy_source="LeCun et al. 1998",
+        ),
+    )
 
     name: Literal["lenet5"] = "lenet5"
     variant: Literal["modern", "original"] = Field(default="modern", description="modern form, or the net of the paper")

@@ -11,7 +11,7 @@ from dlx.fields import Fraction
 from dlx.image_layers import Concatenate, verify_images
 from dlx.initializers import Initializer, KernelAndBias
 from dlx.layers import Activation, Conv2D, GlobalAveragePooling2D, Pair, Pooling2D, Shape
-from dlx.models import ModelSpec, _blocks
+from dlx.models import ModelSpec, Published, _blocks
 from dlx.network import Network
 
 SQUEEZED = (16, 16, 32, 32, 48, 48, 64, 64)
@@ -31,6 +31,28 @@ class Spec(ModelSpec):
     source: ClassVar[str] = (
         "Iandola, Han, Moskewicz, Ashraf, Dally, Keutzer 2016, SqueezeNet: AlexNet-level accuracy with 50x fewer "
         "parameters"
+    )
+
+    published: ClassVar[tuple[Published, ...]] = (
+        Published(
+            "SqueezeNet 1.0",
+            2016,
+            "fire modules: squeeze to few maps, expand",
+            parameters="50 times fewer than AlexNet",
+            top1=58.1,
+            top5=80.4,
+            accuracy_source="torchvision (2016: 57.5 / 80.3)",
+        ),
+        Published(
+            "SqueezeNet 1.1",
+            2016,
+            "the same, pooled earlier",
+            {"version": "1.1"},
+            multiply_adds="2.4 times fewer than 1.0",
+            top1=58.2,
+            top5=80.6,
+            accuracy_source="torchvision",
+        ),
     )
 
     name: Literal["squeezenet"] = "squeezenet"

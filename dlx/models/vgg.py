@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dlx.applications import Application, application
+from dlx.models import Published
 from dlx.models._application import ApplicationSpec
 
 
@@ -19,6 +20,29 @@ class Spec(ApplicationSpec):
     summary: ClassVar[str] = "VGG-16 and VGG-19: 3x3 convolutions alone, one after the other"
     source: ClassVar[str] = (
         "Simonyan, Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition"
+    )
+
+    published: ClassVar[tuple[Published, ...]] = (
+        Published(
+            "VGG-16",
+            2014,
+            "3x3 convolutions alone",
+            {"depth": 16},
+            parameters="138 million",
+            top1=71.3,
+            top5=90.1,
+            accuracy_source="keras.io/api/applications",
+        ),
+        Published(
+            "VGG-19",
+            2014,
+            "3x3 convolutions alone",
+            {"depth": 19},
+            parameters="144 million",
+            top1=71.3,
+            top5=90.0,
+            accuracy_source="keras.io/api/applications",
+        ),
     )
 
     name: Literal["vgg"] = "vgg"

@@ -85,7 +85,7 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
     from dlx import activations
     from dlx.keras_graph import nonlinearities
 
-    training, info = setting.training, splits.info
+    training, info, network = setting.training, splits.info, setting.network()
     loss, outputs = setting.loss, setting.outputs
     activation = loss.activation(setting.model.output_activation, setting.task)
     if setting.model.reconstructs and loss.name == "sigmoid_cross_entropy":
@@ -127,9 +127,10 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         reduction=training.reduction,
         augmentation=training.augmentation,
         reconstructs=setting.model.reconstructs,
-        unnumbered=setting.network().decoder,
+        unnumbered=network.decoder | network.beside,
         nonlinearities={name: found.tensor for name, found in watched.items()},
         limits={name: found for name, found in limits.items() if found},
+        auxiliary=tuple(network.auxiliary.values()),
     )
 
 
@@ -157,6 +158,8 @@ class Supervised(Stage):
     ``activation`` is the output activation; ``class_weights`` (classes,) multiply the loss
     of an example by the weight of its class, the mean still being over examples.
     ``nonlinearities``: the model's tensor behind each layer with a kernel, by Keras name.
+    ``auxiliary``: the weights of the losses of the model's further outputs, in what is descended and
+    differentiated; losses and metrics in the tables are those of its first.
     """
 
     metrics: Metrics
@@ -180,6 +183,7 @@ class Supervised(Stage):
         unnumbered: frozenset[str] = frozenset(),
         nonlinearities: Mapping[str, Any] | None = None,
         limits: Mapping[str, tuple[float, float]] | None = None,
+        auxiliary: Sequence[float] = (),
     ) -> None:
         self.name = name
         self.model = model
@@ -197,6 +201,7 @@ class Supervised(Stage):
         self.state = list(model.non_trainable_variables)
         self.limits = limits or {}
         self._nonlinearities = dict(nonlinearities or {})
+        self._auxiliary = tuple(auxiliary)
 
     def sum_shapes(self) -> dict[str, tuple[int, ...]]:
         return self.metrics.shapes()
@@ -209,9 +214,9 @@ class Supervised(Stage):
         inputs, targets = augment(self._augmentation, batch.inputs, key), self._targets(batch)
 
         def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
-            logits, new_state = self._forward(weights, state, inputs, training=True)
-            losses = self._losses(logits, targets)
-            return ops.mean(losses), (losses, logits, new_state)
+            outputs, new_state = self._outputs(weights, state, inputs, training=True)
+            losses = self._losses(outputs[0], targets)
+            return self._weighted(losses, outputs, targets), (losses, outputs[0], new_state)
 
         (_, (losses, logits, new_state)), gradients = differentiate(objective, groups["model"])
         sums = self.metrics.sums(losses, logits, targets)
@@ -222,10 +227,9 @@ class Supervised(Stage):
         return StepResult({"model": updates}, new_state, sums, {"model": gradients})
 
     def loss(self, groups: Values, state: Sequence[Tensor], batch: Batch) -> Tensor:
-        from keras import ops
-
-        logits, _ = self._forward(groups["model"], state, batch.inputs, training=False)
-        return ops.mean(self._losses(logits, self._targets(batch)))
+        outputs, _ = self._outputs(groups["model"], state, batch.inputs, training=False)
+        targets = self._targets(batch)
+        return self._weighted(self._losses(outputs[0], targets), outputs, targets)
 
     def evaluate(self, groups: Values, state: Sequence[Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
         logits, _ = self._forward(groups["model"], state, batch.inputs, training=False)
@@ -298,10 +302,27 @@ class Supervised(Stage):
     def _forward(
         self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool
     ) -> tuple[Tensor, list[Tensor]]:
+        outputs, new_state = self._outputs(weights, state, inputs, training=training)
+        return outputs[0], new_state
+
+    def _outputs(
+        self, weights: Sequence[Tensor], state: Sequence[Tensor], inputs: Tensor, *, training: bool
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits, then those of auxiliary classifiers, in float32."""
         from keras import ops
 
-        logits, new_state = self.model.stateless_call(list(weights), list(state), inputs, training=training)
-        return ops.cast(logits, "float32"), new_state
+        outputs, new_state = self.model.stateless_call(list(weights), list(state), inputs, training=training)
+        every = outputs if isinstance(outputs, list | tuple) else [outputs]
+        return [ops.cast(logits, "float32") for logits in every], new_state
+
+    def _weighted(self, losses: Tensor, outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
+        """What is descended: the mean loss, and those of auxiliary classifiers, each by its weight."""
+        from keras import ops
+
+        total = ops.mean(losses)
+        for weight, logits in zip(self._auxiliary, outputs[1:], strict=True):
+            total = total + weight * ops.mean(self._losses(logits, targets))
+        return total
 
     def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         losses = self._loss.per_example(logits, self.metrics.scaled(targets), self._activation)

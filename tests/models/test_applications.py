@@ -106,10 +106,6 @@ def test_the_record_is_what_keras_builds_today(name: str) -> None:
     assert {**fresh, "keras": ""} == {**application(name).record, "keras": ""}
 
 
-def test_every_net_of_keras_is_there() -> None:
-    assert list(names()) == sorted(name for name in dir(keras.applications) if name[0].isupper())
-
-
 def test_an_unknown_net_is_told_the_nearest() -> None:
     with pytest.raises(ValueError, match="EfficientNetB0"):
         registry.get("application")(net="EfficientNetBO")
