@@ -24,7 +24,8 @@ def assert_same(spec: ModelSpec, shape: tuple[int, ...], outputs: int) -> Any:
         built = [(weight.name, tuple(weight.shape), weight.trainable) for weight in layer.weights]
         assert sorted((v.name, v.shape, v.trainable) for v in node.variables) == sorted(built)
     assert network.parameters + network.auxiliary_parameters == model.count_params()
-    assert network.trainable_parameters == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    trained = sum(row.trainable_parameters for row in network.rows())
+    assert trained == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     numbers = network.layer_numbers()
     for number, layer, variables in kernel_layers(model):
         if layer.name in network.decoder | network.beside:

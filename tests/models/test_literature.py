@@ -64,7 +64,7 @@ def test_nothing_is_built_or_imported_for_it() -> None:
 import sys
 from dlx.cli.main import main
 main(["models", "--table"])
-heavy = {"keras", "tensorflow", "jax", "pandas", "scipy", "pydantic", "numpy"}
+heavy = {"keras", "tensorflow", "jax", "pandas", "scipy", "numpy"}
 print(*sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
