@@ -78,6 +78,16 @@ def decided(networks: Sequence[Trained], inputs: Array, given: Array) -> Array:
     return networks[0].labels(inputs) if len(networks) == 1 else given.argmax(axis=1)
 
 
+def answers_and_labels(networks: Sequence[Trained], examples: Examples) -> tuple[Array, Array]:
+    """:func:`answers` and, where these are of classes, what is :func:`decided`, of all examples."""
+    given, labels = [], []
+    for inputs in examples.blocks():
+        given.append(answers(networks, inputs))
+        if networks[0].info.task == "classification":
+            labels.append(decided(networks, inputs, given[-1]))
+    return np.concatenate(given), np.concatenate(labels) if labels else np.empty(0, int)
+
+
 def evaluate(
     networks: Sequence[Trained], examples: Examples, perturbations: Mapping[str, float] | None = None
 ) -> Scores:
@@ -88,12 +98,11 @@ def evaluate(
     """
     assert examples.targets is not None
     first = networks[0]
-    given = answers(networks, examples.inputs)
+    given, labels = answers_and_labels(networks, examples)
     if first.info.task == "regression":
         if perturbations:
             raise UsageError("perturbations are for images with classes, and this is a regression")
         return Scores(len(given), regression(given, examples.targets))
-    labels = decided(networks, examples.inputs, given)
     classes = recalls(labels, examples.targets, first.class_names)
     accuracy = float(np.mean(labels == examples.targets))
     metrics = {
@@ -134,16 +143,20 @@ def regression(given: Array, targets: Array) -> dict[str, float]:
 def _perturbed(networks: Sequence[Trained], examples: Examples, wanted: Mapping[str, float]) -> dict[str, float]:
     """The accuracy over all variants of each perturbation."""
     found: dict[str, float] = {}
+    assert examples.targets is not None
     if wanted and examples.inputs.ndim != 4:
         raise UsageError("perturbations are for images, and these data are not")
     for name, strength in wanted.items():
         _check(name, strength, min(examples.inputs.shape[1:3]))
         more = {"largest": networks[0].info.largest} if name == "brightness" else {}
-        right = [
-            np.mean(decided(networks, images, answers(networks, images)) == examples.targets)
-            for images in PERTURBATIONS[name](examples.inputs, strength, **more)
-        ]
-        found[name] = float(np.mean(right))
+        right, looked, start = 0, 0, 0
+        for inputs in examples.blocks():
+            targets = examples.targets[start : start + len(inputs)]
+            start += len(inputs)
+            for images in PERTURBATIONS[name](inputs, strength, **more):
+                right += int(np.sum(decided(networks, images, answers(networks, images)) == targets))
+                looked += len(images)
+        found[name] = right / looked
     return found
 
 

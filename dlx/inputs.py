@@ -15,28 +15,51 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from dlx.errors import DataError
+from dlx.errors import DataError, FieldError, nearest
+from dlx.images import SUFFIXES as IMAGES
 
 if TYPE_CHECKING:
-    from dlx.sources import Splits
+    from dlx.sources import Source, Splits
     from dlx.trained import Trained
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 TABLES = (".csv", ".tsv", ".txt")
 ARRAYS = (".npy", ".npz")
-_LARGEST_IMAGE = 64_000_000
-"""Pixels: a file that says it has more is not decoded."""
+_AT_ONCE = 1024
+"""Images of those that do not fit in memory that are looked at together."""
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs (n, …) in stored units, a name for each, and targets where they were asked for."""
+    """Inputs (n, …) in stored units, a name for each, and targets where they were asked for.
+
+    ``source``: where the inputs are read from, part by part, if they do not fit in memory; they
+    themselves are empty then.
+    """
 
     inputs: Array
     names: tuple[str, ...]
     targets: Array | None = None
+    source: Source | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, source: Source, names: Sequence[str] | None = None, notes: tuple[str, ...] = ()) -> Examples:
+        """All examples of a source, by default named by their numbers."""
+        names = tuple(map(str, source.ids.tolist())) if names is None else tuple(names)
+        if source.arrays is not None:
+            return cls(*source.arrays[:1], names, source.targets, notes=notes)
+        nothing = source.read(np.arange(0))[0]
+        return cls(nothing, names, source.targets, source, notes)
+
+    def blocks(self) -> Iterator[Array]:
+        """The inputs, in one block where they are in memory."""
+        if self.source is None:
+            yield self.inputs
+            return
+        for start in range(0, len(self.source), _AT_ONCE):
+            yield self.source.read(np.arange(start, min(start + _AT_ONCE, len(self.source))))[0]
 
 
 @runtime_checkable
@@ -73,6 +96,45 @@ def read(network: Trained, paths: Sequence[Path], *, resize: bool = False, inver
     return Examples(whole, tuple(names))
 
 
+def read_folder(network: Trained, path: Path, part: str) -> Examples:
+    """The images in a folder of classes, whose names are those that the network knows, or some of them.
+
+    ``part`` where the folder has several (train, validation, test). Raises
+    :class:`~dlx.errors.DataError`.
+    """
+    from dlx.datasets import _folder
+    from dlx.image_sources import ImageFiles
+    from dlx.images import listed
+
+    height, width, channels = _taken(network, str(path))
+    if network.info.largest != 255.0:
+        raise DataError(f"{path}: the network of trial {network.trial.id} was not trained on bytes of images")
+    try:
+        parts = _folder.look(str(path)).parts
+    except FieldError as error:
+        raise DataError(error.message) from None
+    if len(parts) > 1 and part not in parts:
+        raise DataError(f"{path} has no images for {part}", hint=f"--part: {', '.join(parts)}")
+    found = parts["train"] if len(parts) == 1 else parts[part]
+    if not found.paths:
+        lost = listed([f"{image} ({why})" for image, why in found.unreadable])
+        raise DataError(f"{path} has no images that can be read" + (f": {lost}" if lost else ""))
+    numbers = {name: number for number, name in enumerate(network.class_names)}
+    unknown = [name for name in found.classes if name not in numbers]
+    if unknown:
+        raise DataError(
+            f"{path} has the class {unknown[0]!r}, which trial {network.trial.id} was not trained on",
+            hint=nearest(unknown[0], network.class_names),
+        )
+    targets = np.array([numbers[name] for name in found.classes], np.int32)[np.array(found.labels)]
+    source = ImageFiles(path, found.paths, (height, width), channels, targets)
+    notes = []
+    if found.unreadable:
+        lost = listed([f"{image} ({why})" for image, why in found.unreadable])
+        notes.append(f"left out, as they cannot be read: {lost}")
+    return Examples.of(source, [str(path / name) for name in found.paths], tuple(notes))
+
+
 def read_labelled(network: Trained, path: Path) -> Examples:
     """The rows of a CSV file that has the column to be learned as well; raises :class:`~dlx.errors.DataError`."""
     dataset = network.trial.setting.dataset
@@ -85,7 +147,7 @@ def read_labelled(network: Trained, path: Path) -> Examples:
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES)
+            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
             if not inside:
                 raise DataError(f"{path}: holds no images ({', '.join(IMAGES[:3])}, …)")
             yield from inside
@@ -96,46 +158,36 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _image(path: Path, network: Trained, *, resize: bool, invert: bool) -> Array:
-    """One image (height, width, channels) as float32 in stored units, or as bytes where those are the units."""
-    from PIL import Image
+    """One image (height, width, channels) as float32 in stored units, or as bytes where those are the units.
 
-    shape = network.info.input_shape
-    if len(shape) != 3 or shape[2] not in (1, 3):
-        raise DataError(f"{path}: the network of trial {network.trial.id} takes {_size(shape)} numbers, not images")
-    height, width, channels = shape
+    A network that was trained on photographs brings others to its size as it did those.
+    """
+    from dlx.images import Unreadable, decoded
+
+    height, width, channels = _taken(network, str(path))
+    resize = resize or network.trial.setting.dataset.sides is not None
     try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > _LARGEST_IMAGE:
-                raise DataError(f"{path}: {opened.width} × {opened.height} pixels are more than an image is read with")
-            if opened.size != (width, height) and not resize:
-                raise DataError(
-                    f"{path} is {opened.width} × {opened.height} pixels, and the network of trial {network.trial.id} "
-                    f"takes {width} × {height}",
-                    hint="--resize brings it to that size",
-                )
-            image = _grey_or_colour(opened, channels)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's parsers raise all of them
+        pixels = decoded(path, (height, width) if resize else None, channels)
+    except Unreadable as error:
         raise DataError(f"{path} is not an image that can be read: {error}") from None
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
+    if pixels.shape[:2] != (height, width):
+        raise DataError(
+            f"{path} is {pixels.shape[1]} × {pixels.shape[0]} pixels, and the network of trial {network.trial.id} "
+            f"takes {width} × {height}",
+            hint="--resize brings it to that size",
+        )
     if invert:
         pixels = 255 - pixels
     largest = network.info.largest
     return pixels if largest == 255.0 else pixels.astype(np.float32) * np.float32(largest / 255.0)
 
 
-def _grey_or_colour(image: Any, channels: int) -> Any:
-    from PIL import Image
-
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bits and more: Pillow would cut off what is above 255
-        values = np.asarray(image, dtype=np.float64)
-        most = 65535.0 if image.mode.startswith("I") else max(1.0, float(values.max()))
-        image = Image.fromarray(np.clip(values / most * 255.0, 0.0, 255.0).round().astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        over = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(over, image.convert("RGBA"))
-    return image.convert("L" if channels == 1 else "RGB")
+def _taken(network: Trained, path: str) -> tuple[int, int, int]:
+    """Height, width and channels of the images that a network takes; raises :class:`~dlx.errors.DataError`."""
+    shape = network.info.input_shape
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise DataError(f"{path}: the network of trial {network.trial.id} takes {_size(shape)} numbers, not images")
+    return shape
 
 
 def _array(path: Path) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,7 +26,9 @@ def evaluate(
     ],
     dataset: Annotated[
         str | None,
-        typer.Argument(metavar="DATASET", help="Another data set of the same shape, or a CSV.  [default: its own]"),
+        typer.Argument(
+            metavar="DATASET", help="Another data set, a folder of images, a CSV.  [default: its own]"
+        ),
     ] = None,
     part: Annotated[
         Literal["train", "validation", "test"], typer.Option("--part", metavar="PART", help="train, validation, test.")
@@ -68,14 +71,17 @@ def evaluate(
     found = networks([selector], results, weights, engine, data_dir, plugins, several=True)
     if len(found) > 1 or ensemble:
         check_together(found)
-    rows = [([network], score([network], _examples(network, dataset, part), perturbations)) for network in found]
+    sets = [_examples(network, dataset, part) for network in found]
+    for note in sets[0].notes:
+        print(f"dlx: {note}", file=sys.stderr)
+    rows = [([network], score([network], one, perturbations)) for network, one in zip(found, sets, strict=True)]
     if ensemble:
         digests = {network.trial.setting.dataset.digest() for network in found}
         if dataset is None and len(digests) > 1:
             raise UsageError(
                 "the trials were trained on different data", hint="say on which they are evaluated: DATASET"
             )
-        rows.append((found, score(found, _examples(found[0], dataset, part), perturbations)))
+        rows.append((found, score(found, sets[0], perturbations)))
     if as_json:
         import json
 
@@ -96,8 +102,10 @@ def _examples(network: Trained, dataset: str | None, part: str) -> Examples:
     """What is evaluated on: a part of the network's own data, of another set, or the rows of a file."""
     import numpy as np
 
-    from dlx.inputs import Examples, read_labelled
+    from dlx.inputs import Examples, read_folder, read_labelled
 
+    if dataset is not None and Path(dataset).is_dir():
+        return read_folder(network, Path(dataset), part)
     if dataset is not None and dataset.lower().endswith((".csv", ".tsv")):
         return read_labelled(network, Path(dataset))
     splits = network.splits if dataset is None else _other(network, dataset)
@@ -105,9 +113,10 @@ def _examples(network: Trained, dataset: str | None, part: str) -> Examples:
     if source is None:
         there = ", ".join(name for name in ("train", "validation", "test") if getattr(splits, name) is not None)
         raise UsageError(f"the data have no {part} part", hint=f"--part: {there}")
-    inputs, targets = source.arrays or source.read(np.arange(len(source)))
-    if dataset is not None and splits.info.largest != network.info.largest:
-        inputs = inputs.astype(np.float32) * np.float32(network.info.largest / splits.info.largest)
+    if dataset is None or splits.info.largest == network.info.largest:
+        return Examples.of(source)
+    inputs, targets = source.read(np.arange(len(source)))
+    inputs = inputs.astype(np.float32) * np.float32(network.info.largest / splits.info.largest)
     return Examples(inputs, tuple(map(str, source.ids.tolist())), targets)
 
 

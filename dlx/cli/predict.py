@@ -40,13 +40,14 @@ def predict(
 ) -> None:
     """Predict with a trained network.
 
-    Images are PNG or JPEG of the size that the network takes; an .npy or .npz holds examples as the data set stores
-    them; the rows of a CSV have the columns of the training file, or a number for every input. Nothing is trained.
+    Images are PNG or JPEG: photographs of any size where the network was trained on photographs (dataset.resize), else
+    of the size that it takes. An .npy or .npz holds examples as the data set stores them; the rows of a CSV have the
+    columns of the training file, or a number for every input. Nothing is trained.
 
     Example: dlx predict best@quickstart digits.npy
     """
     from dlx.cli.trials import described, networks
-    from dlx.evaluation import answers, check_together, decided
+    from dlx.evaluation import answers_and_labels, check_together
     from dlx.inputs import read
 
     if as_csv and as_json:
@@ -54,8 +55,8 @@ def predict(
     found = networks([selector], results, weights, engine, data_dir, plugins, several=ensemble)
     check_together(found)
     examples = read(found[0], inputs, resize=resize, invert=invert)
-    given = answers(found, examples.inputs)
-    labels = None if found[0].info.task == "regression" else decided(found, examples.inputs, given)
+    given, decided = answers_and_labels(found, examples)
+    labels = None if found[0].info.task == "regression" else decided
     if as_csv:
         _print_csv(found[0], examples, given, labels)
         return
