@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -43,10 +44,40 @@ class AugmentationSpec(MemberFields):
         """
 
 
-def augment(augmentations: Sequence[AugmentationSpec], images: Tensor, key: Any) -> Tensor:
-    """One augmentation after the other, in the order of the spec."""
+@dataclass(frozen=True)
+class Pixels:
+    """What lies between scaled values and pixels from 0 (black) to 1: pixel = scaled · ``divide`` + ``subtract``."""
+
+    subtract: Any = 0.0
+    divide: Any = 1.0
+
+
+class PixelAugmentationSpec(AugmentationSpec):
+    """An augmentation of the colours of photographs: it sees RGB pixels from 0 to 1, however they are scaled."""
+
+    def check(self, input_shape: tuple[int, ...]) -> None:
+        super().check(input_shape)
+        if input_shape[2] != 3:
+            raise FieldError(f"{self.name} is for RGB images, and the data have {input_shape[2]} channels")
+
+    def apply(self, images: Tensor, key: Any) -> Tensor:
+        return self.change(images, key)
+
+    @abstractmethod
+    def change(self, images: Tensor, key: Any) -> Tensor:
+        """As :meth:`apply`, of pixels from 0 to 1."""
+
+
+def augment(
+    augmentations: Sequence[AugmentationSpec], images: Tensor, key: Any, pixels: Pixels | None = None
+) -> Tensor:
+    """One augmentation after the other, in the order of the spec; ``pixels``: how the images are scaled."""
     for augmentation in augmentations:
-        images = augmentation.apply(images, key)
+        if isinstance(augmentation, PixelAugmentationSpec) and pixels is not None:
+            changed = augmentation.apply(images * pixels.divide + pixels.subtract, key)
+            images = (changed - pixels.subtract) / pixels.divide
+        else:
+            images = augmentation.apply(images, key)
     return images
 
 

@@ -26,9 +26,7 @@ def evaluate(
     ],
     dataset: Annotated[
         str | None,
-        typer.Argument(
-            metavar="DATASET", help="Another data set, a folder of images, a CSV.  [default: its own]"
-        ),
+        typer.Argument(metavar="DATASET", help="Another data set, a folder of images, a CSV.  [default: its own]"),
     ] = None,
     part: Annotated[
         Literal["train", "validation", "test"], typer.Option("--part", metavar="PART", help="train, validation, test.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from dlx.augmentations import AugmentationSpec, augment
+from dlx.augmentations import AugmentationSpec, Pixels, augment
 from dlx.errors import FieldError, nearest
 from dlx.losses import Loss
 from dlx.metrics import Metrics, recall_names
@@ -126,12 +126,20 @@ def build(setting: Setting, splits: Splits, planned: PlannedStage, layers: Seque
         class_weights=_class_weights(training.class_weights, splits),
         reduction=training.reduction,
         augmentation=training.augmentation,
+        pixels=_pixels(splits),
         reconstructs=setting.model.reconstructs,
         unnumbered=network.decoder | network.beside,
         nonlinearities={name: found.tensor for name, found in watched.items()},
         limits={name: found for name, found in limits.items() if found},
         auxiliary=tuple(network.auxiliary.values()),
     )
+
+
+def _pixels(splits: Splits) -> Pixels | None:
+    """How the scaled values of images stand to pixels from 0 to 1; None where they are the same."""
+    scaling, largest = splits.scaling, splits.info.largest
+    subtract, divide = scaling.subtract / largest, scaling.divide / largest
+    return Pixels(subtract, divide) if subtract.any() or (divide != 1.0).any() else None
 
 
 def _class_weights(given: Mapping[str, float] | str | None, splits: Splits) -> list[float] | None:
@@ -179,6 +187,7 @@ class Supervised(Stage):
         class_weights: Sequence[float] | None = None,
         reduction: Literal["mean", "sum"] = "mean",
         augmentation: Sequence[AugmentationSpec] = (),
+        pixels: Pixels | None = None,
         reconstructs: bool = False,
         unnumbered: frozenset[str] = frozenset(),
         nonlinearities: Mapping[str, Any] | None = None,
@@ -193,6 +202,7 @@ class Supervised(Stage):
         self._class_weights = class_weights
         self._reduction = reduction
         self._augmentation = tuple(augmentation)
+        self._pixels = pixels
         self._reconstructs = reconstructs
         self.unnumbered = unnumbered
         variables: list[Variable] = list(model.trainable_variables)
@@ -211,7 +221,7 @@ class Supervised(Stage):
     ) -> StepResult:
         from keras import ops
 
-        inputs, targets = augment(self._augmentation, batch.inputs, key), self._targets(batch)
+        inputs, targets = augment(self._augmentation, batch.inputs, key, self._pixels), self._targets(batch)
 
         def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
             outputs, new_state = self._outputs(weights, state, inputs, training=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,11 +10,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageEnhance
 from scipy import ndimage
 
 from dlx import augmentations
-from dlx.augmentations import AugmentationSpec, _resampling, augment, erasing, rotation, scale, shift
-from dlx.errors import SpecError
+from dlx.augmentations import (
+    AugmentationSpec,
+    Pixels,
+    _resampling,
+    augment,
+    color_jitter,
+    erasing,
+    lighting,
+    resized_crop,
+    rotation,
+    scale,
+    shift,
+)
+from dlx.errors import FieldError, SpecError
 from dlx.sources import ArraySource
 from dlx.spec import load_text
 from dlx.training.program import Program, StepKey, to_host
@@ -163,6 +177,98 @@ def test_erasing_takes_the_share_that_it_says() -> None:
     assert (whole.sum(axis=(1, 2, 3)) == 20 * 6).all()
 
 
+def test_a_resized_crop_is_that_part_of_the_image_enlarged() -> None:
+    """Against Pillow, which computes with bytes."""
+    pixels = np.random.default_rng(1).integers(0, 256, (24, 16, 20, 3), dtype=np.uint8)
+    corners = [(0, 0, 1, 1), (0.25, 0.5, 0.5, 0.25), (0.1, 0, 0.37, 0.8), (0.5, 0.5, 0.5, 0.5)]
+    drawn = [np.resize(np.array(one, np.float32), 24).reshape(-1, 1, 1) for one in zip(*corners, strict=True)]
+    found = to_host(resized_crop.enlarged(pixels.astype(np.float32), *drawn))
+    for at, image in enumerate(pixels):
+        top, left, height, width = corners[at % 4]
+        box = (20 * left, 16 * top, 20 * (left + width), 16 * (top + height))
+        padded = Image.fromarray(image).resize((20, 16), Image.Resampling.BILINEAR, box=box)
+        inside = slice(None) if at % 4 == 0 else slice(4, -4)  # Pillow does not look beyond the border of the box
+        difference = np.abs(found[at] - np.asarray(padded).astype(float))[inside, inside]
+        assert difference.max() <= (0 if at % 4 == 0 else 1.5)
+
+
+def test_resized_crops_have_the_sizes_and_places_that_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(resized_crop, "enlarged", lambda images, *drawn: seen.extend(map(to_host, drawn)))
+    applied("resized_crop", np.zeros((4000, 4, 4, 1), np.float32), smallest=0.2, largest=0.6, ratio=1.5)
+    tops, lefts, heights, widths = (drawn.ravel() for drawn in seen)
+    shares, ratios = heights * widths, widths / heights
+    np.testing.assert_allclose([shares.min(), shares.mean(), shares.max()], [0.2, 0.4, 0.6], atol=0.01)
+    np.testing.assert_allclose([ratios.min(), ratios.max()], [1 / 1.5, 1.5], atol=0.01)
+    assert np.log(ratios).mean() == pytest.approx(0, abs=0.02)
+    assert min(tops.min(), lefts.min()) >= 0
+    assert max((tops + heights).max(), (lefts + widths).max()) <= 1 + 1e-6
+    assert ((tops + heights / 2).mean(), (lefts + widths / 2).mean()) == pytest.approx((0.5, 0.5), abs=0.01)
+    seen.clear()
+    applied("resized_crop", np.zeros((500, 4, 4, 1), np.float32), smallest=1.0, ratio=2.0)
+    assert max(seen[2].max(), seen[3].max()) == 1  # cut to the image
+
+
+@pytest.mark.parametrize(("at", "enhance"), list(enumerate(("Brightness", "Contrast", "Color"))))
+def test_jitter_is_what_pillow_makes_of_photographs(at: int, enhance: str) -> None:
+    pixels = np.random.default_rng(2).integers(60, 160, (3, 9, 8, 3), dtype=np.uint8)
+    for factor in (0.6, 1.0, 1.4):
+        factors = [np.full((3, 1, 1), factor if number == at else 1, np.float32) for number in range(3)]
+        found = to_host(color_jitter.jittered(pixels / np.float32(255), *factors, np.zeros((3, 1, 1), np.float32)))
+        wanted = [np.asarray(getattr(ImageEnhance, enhance)(Image.fromarray(one)).enhance(factor)) for one in pixels]
+        np.testing.assert_allclose(255 * found, np.stack(wanted), atol=1.6)  # Pillow rounds, its mean grey as well
+
+
+def test_hue_turns_colours_and_leaves_grey_and_brightness() -> None:
+    rng = np.random.default_rng(3)
+    pixels = rng.uniform(0.2, 0.8, (5, 4, 4, 3)).astype(np.float32)
+    pixels[:, 0, 0] = 0.5
+    one = np.ones((5, 1, 1), np.float32)
+    turn = one * np.array([0, 0.5, -0.7, 2 * np.pi, np.pi], np.float32).reshape(-1, 1, 1)
+    found = to_host(color_jitter.jittered(pixels, one, one, one, turn))
+    np.testing.assert_allclose(found[:, 0, 0], 0.5, atol=1e-5)
+    np.testing.assert_allclose(found @ np.array(color_jitter.LUMA), pixels @ np.array(color_jitter.LUMA), atol=1e-5)
+    np.testing.assert_allclose(found[[0, 3]], pixels[[0, 3]], atol=1e-5)
+    for after, before, angle in zip(found, pixels, turn.ravel().tolist(), strict=True):
+        for new, old in zip(after.reshape(-1, 3), before.reshape(-1, 3), strict=True):
+            (i0, q0), (i1, q1) = (colorsys.rgb_to_yiq(*map(float, rgb))[1:] for rgb in (old, new))
+            np.testing.assert_allclose(complex(i1, q1), complex(i0, q0) * np.exp(1j * angle), atol=0.02)
+
+
+def test_lighting_adds_the_same_colour_everywhere() -> None:
+    images = np.zeros((20_000, 1, 2, 3), np.float32)
+    added = applied("lighting", images, stddev=0.5)
+    assert np.ptp(added, axis=2).max() == 0
+    components = np.array(lighting.DIRECTIONS) * np.array(lighting.SPREADS)
+    expected = components @ components.T * 0.25
+    np.testing.assert_allclose(np.cov(added[:, 0, 0].T), expected, atol=0.02 * expected.max())
+    np.testing.assert_allclose(np.array(lighting.DIRECTIONS).T @ lighting.DIRECTIONS, np.eye(3), atol=1e-3)
+    np.testing.assert_allclose(to_host(lighting.lit(images[:1], np.eye(3)[1:2].astype(np.float32)))[0, 0, 0],
+                               np.array([0.7192, -0.0045, -0.6948]) * 0.0188, rtol=1e-5)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["color_jitter", "lighting"])
+def test_colours_change_alike_however_images_are_scaled(name: str) -> None:
+    """Standardised images are made pixels and back: black is black, whatever the mean."""
+    pixels = np.random.default_rng(4).uniform(size=(6, 5, 5, 3)).astype(np.float32)
+    subtract, divide = np.float32([0.4, 0.5, 0.3]), np.float32([0.2, 0.25, 0.3])
+    (spec,) = some_of(name)
+    plain = to_host(augment([spec], pixels, key()))
+    scaled = to_host(augment([spec], (pixels - subtract) / divide, key(), Pixels(subtract, divide)))
+    np.testing.assert_allclose(scaled * divide + subtract, plain, atol=1e-5)
+    assert np.abs(plain - pixels).max() > 1e-3
+
+
+def some_of(*names: str) -> list[AugmentationSpec]:
+    return [augmentations.registry.get(name)() for name in names]
+
+
+@pytest.mark.parametrize("name", ["color_jitter", "lighting"])
+def test_colours_are_for_rgb_images(name: str) -> None:
+    with pytest.raises(FieldError, match=f"{name} is for RGB images, and the data have 1 channels"):
+        some_of(name)[0].check((28, 28, 1))
+
+
 ALL = [{"name": name} for name in augmentations.registry.names()]
 
 
@@ -196,7 +302,7 @@ def stage(splits: Any, optimizer: Any, *augmentation: AugmentationSpec) -> Any:
 
 
 def some(**settings: Any) -> list[AugmentationSpec]:
-    names = ("flip", "crop", "rotation", "erasing")
+    names = ("flip", "crop", "rotation", "erasing", "resized_crop")
     return [augmentations.registry.get(name)(**settings.get(name, {})) for name in names]
 
 
@@ -263,7 +369,7 @@ def test_chunks_and_interruptions_change_no_bit(program: MakeProgram) -> None:
 
 
 def test_dense_nets_are_augmented_too(program: MakeProgram) -> None:
-    splits = made_splits(shape=(6, 6, 1))
+    splits = made_splits(shape=(6, 6, 3))
     every = [augmentations.registry.get(name)() for name in augmentations.registry.names()]
     made = program(lambda: supervised(mlp(splits, 5), sgd(), augmentation=every), splits)
     first, second = train(made, 2)
@@ -305,7 +411,7 @@ def test_a_sum_over_examples_moves_by_it_and_records_the_mean(program: MakeProgr
         ("digits", "[{name: crop, padding: 8}]", r"augmentation\[0\]\.padding: a border of 8 pixels is too wide"),
         ("digits", "[flip, {name: flip, probability: 1.5}]", r"augmentation\[1\]\.probability: must be a number ≥ 0"),
         ("digits", "[{name: erasing, probability: -0.1}]", r"probability: must be a number ≥ 0 and ≤ 1, not -0\.1"),
-        ("digits", "[mirror]", r"augmentation\[0\]: unknown augmentation 'mirror' \(available: brightness, crop"),
+        ("digits", "[mirror]", r"augmentation\[0\]: unknown augmentation 'mirror' \(available: brightness, color_jitter, crop"),
         ("digits", "[{name: scale, smallest: 2, largest: 1}]", r"smallest \(2\) is more than largest \(1\)"),
         ("digits", "[{name: shift, vertical: 0, horizontal: 0}]", "nothing is moved"),
         ("digits", "flip", "must be a list"),
