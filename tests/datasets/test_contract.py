@@ -24,7 +24,7 @@ EMBEDDED = {"arrays", "digits", "photographs", "points", "function", *OWN}
 REAL_VALUED = {"arrays", "csv", "points", "function"}
 DRAWN = {"photographs", "points", "function"}
 DRAWN_FROM_IT = {"csv", "npz", "image_folder", *DRAWN}  # their test part is, unless test: 0 says otherwise
-NOT_AT_HAND = {"cifar100"}  # no copy to test with; its readers and its digest are tested in test_cifar.py
+NOT_AT_HAND = {"cifar100", "svhn"}  # no copies to test with; their readers have tests of their own
 MEMBERS = [
     pytest.param(name, marks=[] if name in EMBEDDED else [pytest.mark.data])
     for name in registry.names()

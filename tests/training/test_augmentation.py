@@ -411,7 +411,11 @@ def test_a_sum_over_examples_moves_by_it_and_records_the_mean(program: MakeProgr
         ("digits", "[{name: crop, padding: 8}]", r"augmentation\[0\]\.padding: a border of 8 pixels is too wide"),
         ("digits", "[flip, {name: flip, probability: 1.5}]", r"augmentation\[1\]\.probability: must be a number ≥ 0"),
         ("digits", "[{name: erasing, probability: -0.1}]", r"probability: must be a number ≥ 0 and ≤ 1, not -0\.1"),
-        ("digits", "[mirror]", r"augmentation\[0\]: unknown augmentation 'mirror' \(available: brightness, color_jitter, crop"),
+        (
+            "digits",
+            "[mirror]",
+            r"augmentation\[0\]: unknown augmentation 'mirror' \(available: brightness, color_jitter",
+        ),
         ("digits", "[{name: scale, smallest: 2, largest: 1}]", r"smallest \(2\) is more than largest \(1\)"),
         ("digits", "[{name: shift, vertical: 0, horizontal: 0}]", "nothing is moved"),
         ("digits", "flip", "must be a list"),
