@@ -105,7 +105,7 @@ class Spec(Registered):
         licence="non-commercial use",
         url="http://ufldl.stanford.edu/housenumbers/",
         citation="Netzer, Y., Wang, T., Coates, A., Bissacco, A., Wu, B. and Ng, A. Y. (2011). Reading Digits in "
-        "Natural Images with Unsupervised Feature Learning. NIPS Workshop on Deep Learning and Unsupervised Feature Learning.",
+        "Natural Images with Unsupervised Feature Learning. NIPS Workshop on Deep Learning.",
     )
     about: ClassVar[DatasetInfo] = DatasetInfo(
         input_shape=(32, 32, 3),
