@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from dlx.analysis import statistics
 from dlx.analysis.differences import difference_of
+from dlx.analysis.folds import overlap_of
 from dlx.analysis.measurements import Cell, Measurements, cell, measure
 from dlx.analysis.metrics import KNOWN, At, EpochsTo, Metric, Share, parse
 from dlx.analysis.settings import ABSENT, differing, shown, value_at
@@ -223,7 +224,8 @@ class _Asked:
 
     def _cell(self, group: Sequence[Trial], values: Mapping[str, Any]) -> _Side:
         mine = [trial for trial in group if _has(trial, values)]
-        pooled = cell(self.metric, [(trial.replicate, self.measured.of(trial, 0)) for trial in mine])
+        overlap = max((overlap_of(trial.setting) for trial in mine), default=0.0)
+        pooled = cell(self.metric, [(trial.replicate, self.measured.of(trial, 0)) for trial in mine], overlap)
         waiting = sum(trial.state in ("pending", "running", "interrupted") for trial in mine)
         return _Side(pooled, len(mine), waiting + self.absent)
 

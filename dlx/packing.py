@@ -85,7 +85,7 @@ def kind(trial: Trial) -> str | None:
     if isinstance(rate, int | float):
         common["training"]["optimizer"] = {**common["training"]["optimizer"], "learning_rate": None}
     penalties = [bool(getattr(trial.setting.training, name)) for name in ("l1", "l2")]
-    return json.dumps([common, penalties], sort_keys=True, default=str)
+    return json.dumps([common, penalties, str(trial.fold)], sort_keys=True, default=str)
 
 
 def room(trial: Trial, batch_size: int) -> int:

@@ -17,6 +17,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from dlx import scalars
+from dlx.analysis.folds import overlap_of
 from dlx.analysis.selectors import find
 from dlx.analysis.settings import columns_of, label, pool, shown, value_at
 from dlx.analysis.trials import Tables, Trial
@@ -184,9 +185,14 @@ def groups_of(trials: Sequence[Trial]) -> tuple[list[Group], tuple[str, ...]]:
         if several:
             values["engine"] = pooled.engine
             said = f"{said}, {pooled.engine}"
-        runs = tuple(Run(trial.id, trial.seed, Tables(trial.path)) for trial in pooled.trials)
+        runs = tuple(_run(trial) for trial in pooled.trials)
         groups.append(Group(said, runs, values))
     return _in_order(groups), notes
+
+
+def _run(trial: Trial) -> Run:
+    division = (trial.repeat, trial.fold)
+    return Run(trial.id, trial.seed, Tables(trial.path), division, overlap_of(trial.setting))
 
 
 def one_of(trials: Sequence[Trial]) -> tuple[Trial, tuple[str, ...]]:

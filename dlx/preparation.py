@@ -61,7 +61,7 @@ def signature(trial: Trial, planned: PlannedStage | None = None) -> str:
     sections = settings(trial.setting)
     training = {key: value for key, value in sections["training"].items() if key not in _NOT_COMPILED}
     stage = [planned.name, plain(planned.optimizer), {**plain(planned.spec), "epochs": None}]
-    dataset = {**sections["dataset"], "digest": trial.setting.dataset.digest()}
+    dataset = {**sections["dataset"], "digest": trial.setting.dataset.digest(), "fold": str(trial.fold)}
     return json.dumps([dataset, sections["model"], training, stage, trial.setting.recalls], sort_keys=True)
 
 

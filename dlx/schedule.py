@@ -175,7 +175,7 @@ def run(
     check_writable(options.results)
     place = ExperimentDirectory(options.results, experiment.name)
     decisions = decide(experiment, options)
-    place.submit(experiment.source, [_listing(trial) for trial in experiment.trials])
+    place.submit(experiment.source, [listing(trial) for trial in experiment.trials])
     notes: list[str] = []
 
     def tell(sentence: str, trial: str | None = None) -> None:
@@ -229,7 +229,9 @@ def run(
 def label(trial: Trial) -> str:
     """What people call a trial: the parameters in which it differs, by their last names, and its seed."""
     named = [f"{path.rsplit('.', 1)[-1]}={_short(value)}" for path, value in trial.parameters.items()]
-    return ", ".join([*named, f"seed={_seed(trial)}"])
+    fold = trial.fold
+    held = [] if fold is None else [f"repeat={fold.repeat}", *([f"fold={fold.fold}"] if fold.fold is not None else [])]
+    return ", ".join([*named, *held, f"seed={_seed(trial)}"])
 
 
 def _not_begun(status: Status) -> bool:
@@ -253,11 +255,11 @@ def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], Non
         directory.move_aside()
     elif decision.action == "restart":
         directory.discard()
-    trial_yaml, listing = resolved(decision.trial, experiment), _listing(decision.trial)
-    if decision.origin and not begin_with(decision.origin, directory, trial_yaml, listing):
+    trial_yaml, named = resolved(decision.trial, experiment), listing(decision.trial)
+    if decision.origin and not begin_with(decision.origin, directory, trial_yaml, named):
         sentence = f"{directory.trial} cannot go on from {decision.origin.directory.path}: trained from the beginning"
         tell(sentence, directory.trial)
-    as_asked = directory.create(trial_yaml, listing)
+    as_asked = directory.create(trial_yaml, named)
     if not as_asked:
         tell(
             f"{directory.trial} was begun with other probes or records and is finished as it was begun; "
@@ -274,8 +276,11 @@ def _under_way(decision: Decision) -> Unit:
     return Unit(decision.directory, label(decision.trial), seen, _threads_of(decision))
 
 
-def _listing(trial: Trial) -> Listing:
-    return Listing(trial.id, _seed(trial), parameters=dict(trial.parameters))
+def listing(trial: Trial) -> Listing:
+    """What names a trial in ``trials.csv``."""
+    fold = trial.fold
+    repeat, number = (fold.repeat, fold.fold) if fold is not None else (None, None)
+    return Listing(trial.id, _seed(trial), repeat, number, dict(trial.parameters))
 
 
 def _asked_for(trial: Trial) -> list[Table]:

@@ -193,17 +193,18 @@ _VALIDATION_KEY = 0x646C78_5641_4C49
 TEST_KEY = 0x646C78_5445_5354
 
 
-def _ranks(examples: int, key: int) -> npt.NDArray[np.uint64]:
+def ranks(examples: int, key: int) -> npt.NDArray[np.uint64]:
+    """A number for each example, drawn once for all; ``key`` has 128 bits."""
     return np.random.Philox(key=key).random_raw(examples)
 
 
 def hold_out_stratified(labels: Array, shares: Sequence[int], key: int) -> tuple[Indices, Indices]:
     """(kept, held out), both in original order; of class c, ``shares[c]`` examples chosen by a fixed draw."""
-    ranks = _ranks(len(labels), key)
+    drawn = ranks(len(labels), key)
     held = np.zeros(len(labels), dtype=bool)
     for label, share in enumerate(shares):
         members = np.flatnonzero(labels == label)
-        held[members[_lowest(ranks[members], share)]] = True
+        held[members[_lowest(drawn[members], share)]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
@@ -217,7 +218,7 @@ def _lowest(ranks: npt.NDArray[np.uint64], count: int) -> Indices | Array:
 
 def hold_out_shuffled(examples: int, held: int, key: int) -> tuple[Indices, Indices]:
     """(kept, held out): the head and the tail of one fixed permutation."""
-    order = np.argsort(_ranks(examples, key), kind="stable")
+    order = np.argsort(ranks(examples, key), kind="stable")
     return order[: examples - held], order[examples - held :]
 
 
@@ -229,19 +230,26 @@ def arrange(spec: DatasetSpec, official: Official) -> Official:
     arranged = _arranged(spec, official)
     if spec.imbalance is None:
         return arranged
-    inputs, targets = arranged.train_inputs, arranged.train_targets
-    _, rows = hold_out_stratified(targets, spec.info().train_counts, _IMBALANCE_KEY)
+    inputs, targets, counts = arranged.train_inputs, arranged.train_targets, spec.info().train_counts
+    if arranged.chosen is not None:
+        ours, out = arranged.chosen
+        _, rows = hold_out_stratified(targets[ours], counts, _IMBALANCE_KEY)
+        return replace(arranged, chosen=(ours[rows], out))
+    _, rows = hold_out_stratified(targets, counts, _IMBALANCE_KEY)
     ids = _ids(arranged.train_ids, len(inputs))[rows]
     return replace(arranged, train_inputs=_rows(inputs, rows), train_targets=targets[rows], drawn=None, train_ids=ids)
 
 
 def _arranged(spec: DatasetSpec, official: Official) -> Official:
-    if spec.test is not None and spec.drawn_test and official.drawn is not None:
+    if (spec.test is not None or spec.fold is not None) and spec.drawn_test and official.drawn is not None:
         official = _rejoined(official)
     info = spec.whole()
     if spec.classes is not None:
         official = _picked(official, _info.class_numbers(info, spec.classes), info.outputs)
         info = _info.picked(info, _info.class_numbers(info, spec.classes))
+    if spec.fold is not None:
+        chosen = spec.fold.divided(official.train_targets, spec.divisible())
+        return Official(official.train_inputs, official.train_targets, train_ids=official.train_ids, chosen=chosen)
     test = spec.test_share()
     if not test or official.test_inputs is not None:
         return official

@@ -14,7 +14,7 @@ from dlx.errors import ResultsError
 from dlx.progress import Report, read_report
 from dlx.records.experiment_directory import ExperimentDirectory
 from dlx.records.ownership import Holder
-from dlx.records.status import STATES, Status
+from dlx.records.status import STATES, Listing, Status
 from dlx.records.trial_directory import TrialDirectory
 
 
@@ -115,7 +115,7 @@ def _trial(directory: TrialDirectory) -> TrialStanding:
     parameters = listing.parameters if listing else {}
     return TrialStanding(
         directory.trial,
-        _label(parameters, listing.seed if listing else None) or directory.trial,
+        _label(parameters, listing) or directory.trial,
         listing.seed if listing else None,
         parameters,
         status.state,
@@ -127,9 +127,12 @@ def _trial(directory: TrialDirectory) -> TrialStanding:
     )
 
 
-def _label(parameters: Mapping[str, Any], seed: int | str | None) -> str:
+def _label(parameters: Mapping[str, Any], listing: Listing | None) -> str:
     named = [f"{path.rsplit('.', 1)[-1]}={value}" for path, value in parameters.items()]
-    return ", ".join(named if seed is None else [*named, f"seed={seed}"])
+    for name in ("repeat", "fold", "seed"):
+        value = getattr(listing, name, None)
+        named += [] if value is None else [f"{name}={value}"]
+    return ", ".join(named)
 
 
 def _seconds(status: Status) -> float | None:

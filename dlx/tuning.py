@@ -27,7 +27,7 @@ from dlx.records import atomic
 from dlx.records.experiment_directory import ExperimentDirectory, check_writable
 from dlx.records.ownership import Held
 from dlx.records.status import Listing, Status
-from dlx.schedule import label
+from dlx.schedule import label, listing
 from dlx.spec import resolved
 from dlx.spec.search import Dimension, Search, Value
 from dlx.trained import Trained
@@ -236,8 +236,7 @@ class _Tuning:
         status = directory.status()
         if status.state in ("done", "diverged", "pruned"):
             return status  # the same values were tried before
-        listing = Listing(trial.id, _seed(trial), parameters=dict(trial.parameters))
-        directory.create(resolved(trial, self.place.path.name), listing)
+        directory.create(resolved(trial, self.place.path.name), listing(trial))
         stop = Stop(outer=self.stop)
         pruning = self.options.pruner != "none"
         # After 1, 2, 3, 4, 6, 8, 11, … epochs: each look is a write to the journal, which all processes wait for.
@@ -322,8 +321,7 @@ class _Tuning:
         """``trials.csv``, in the order of the tries."""
         for one in self._counted():
             if (trial := _trial_of(one)) is not None and trial not in self.listings:
-                listing = self.place.trial(trial).status().listing
-                self.listings[trial] = listing or Listing(trial)
+                self.listings[trial] = self.place.trial(trial).status().listing or Listing(trial)
         self.place.submit(self.search.experiment.source, list(self.listings.values()))
         self.place.renew()
 
@@ -391,11 +389,6 @@ def _identity(search: Search, metric: str) -> str:
     space = [[one.path, one.values, one.low, one.high, one.whole, one.step, one.log] for one in search.dimensions]
     text = json.dumps([trial.id, search.seeds.init[0], space, metric], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _seed(trial: Trial) -> int | str:
-    plain = trial.seed.plain()
-    return plain if isinstance(plain, int) else " ".join(f"{purpose}={value}" for purpose, value in plain.items())
 
 
 def _distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution:

@@ -65,7 +65,7 @@ class Worker:
         from dlx.datasets import Places
         from dlx.sources import with_labels
 
-        identity = json.dumps([dataset.digest(), dataset.model_dump(mode="json")], sort_keys=True)
+        identity = json.dumps([dataset.digest(), dataset.model_dump(mode="json"), str(dataset.fold)], sort_keys=True)
         if self._data is None or self._data[0] != identity:
             self._data = self._even = None  # two sets need not fit in memory at once
             places = Places.here(self.runtime.data_dir, download=self.runtime.download)

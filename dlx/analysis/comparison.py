@@ -17,6 +17,7 @@ from dlx.analysis import measurements
 from dlx.analysis.conditions import OWN, paths_of, resolve, select_some, shortest
 from dlx.analysis.conditions import parse as parse_conditions
 from dlx.analysis.differences import Against, data_of, differences
+from dlx.analysis.folds import overlap_of
 from dlx.analysis.measurements import Cell, Measurements
 from dlx.analysis.metrics import Metric, parse
 from dlx.analysis.settings import ABSENT, Pooled, columns_of, label, pool, value_at
@@ -176,7 +177,11 @@ def _row(pooled: Pooled, columns: Mapping[str, str], measured: Measurements, res
         return (*trial.replicate, *(repr(value_at(trial.setting, path)) for path in rest))
 
     cells = tuple(
-        measurements.cell(metric, [(replicate(trial), measured.of(trial, number)) for trial in pooled.trials])
+        measurements.cell(
+            metric,
+            [(replicate(trial), measured.of(trial, number)) for trial in pooled.trials],
+            max(overlap_of(trial.setting) for trial in pooled.trials),
+        )
         for number, metric in enumerate(measured.metrics)
     )
     return Row(pooled, label(pooled.values, columns), cells)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dlx.analysis import statistics
+from dlx.analysis import folds, statistics
 from dlx.analysis.measurements import Cell
 from dlx.analysis.metrics import Metric, Share
 from dlx.analysis.statistics import Difference
@@ -59,7 +59,9 @@ def differences(rows: Sequence[Row], metrics: Sequence[Metric], baselines: Seque
 
 def data_of(row: Row) -> object:
     """What a row was trained on: rows of different data are not compared."""
-    return row.pooled.setting.get("dataset.name"), row.pooled.setting.get("digests.dataset")
+    setting = row.pooled.setting
+    names = ("dataset.name", "digests.dataset", "evaluation.folds", "evaluation.test", "evaluation.stratified")
+    return tuple(setting.get(name) for name in names)
 
 
 def _choose(alike: Sequence[Row], number: int, metric: Metric, baselines: Sequence[Row] | None) -> Row | None:
@@ -86,10 +88,22 @@ def difference_of(metric: Metric, one: Cell, other: Cell) -> Difference | None:
     if isinstance(metric, Share) and {*values[0], *values[1]} <= {0.0, 1.0}:
         return statistics.shares(*values)
     shared = [replicate for replicate in one.values if replicate in other.values]
+    if one.overlap or other.overlap:
+        return _of_folds(one, other, shared)
     # Pairs are worth more than what is left out for them as long as most trials have one.
     if len(shared) >= 1 and 2 * len(shared) >= max(map(len, values)):
         return statistics.paired([one.values[seed] for seed in shared], [other.values[seed] for seed in shared])
-    return statistics.welch(*values)
+    return statistics.welch(values[0], values[1])
+
+
+def _of_folds(one: Cell, other: Cell, shared: Sequence[Hashable]) -> Difference:
+    """The corrected resampled t-test, over the folds that both have, each with the seeds that both have."""
+    overlap = max(one.overlap, other.overlap)
+    if 2 * len(shared) >= max(len(one.values), len(other.values)):
+        pairs = [folds.means({replicate: cell.values[replicate] for replicate in shared}) for cell in (one, other)]
+        return statistics.paired(list(pairs[0].values()), list(pairs[1].values()), overlap)
+    divisions = [list(folds.means(cell.values).values()) for cell in (one, other)]
+    return statistics.welch(divisions[0], divisions[1], overlap)
 
 
 def _corrected(family: Sequence[Against]) -> list[Against]:

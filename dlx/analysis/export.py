@@ -76,6 +76,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "low": number_of(estimate.low if estimate else None),
         "high": number_of(estimate.high if estimate else None),
         "missing": dict(cell.missing),
+        **({"spread": {name: number_of(std) for name, std in vars(cell.spread).items()}} if cell.spread else {}),
     }
 
 

@@ -6,10 +6,11 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dlx.analysis import statistics
+from dlx.analysis import folds, statistics
+from dlx.analysis.folds import Spread
 from dlx.analysis.metrics import NEVER, Measured, Metric, Share, parse
 from dlx.analysis.series import columns_of
 from dlx.analysis.summaries import Summaries
@@ -108,12 +109,18 @@ def usual_metrics(trials: Sequence[Trial], among: Sequence[str] = USUAL) -> list
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric of one row: ``values`` by replicate, ``missing`` why others have none, ``estimate`` None without any."""
+    """A metric of one row: ``values`` by replicate, ``missing`` why others have none, ``estimate`` None without any.
+
+    ``overlap``: examples tested on for each one trained on, where trials are folds (:mod:`dlx.analysis.folds`);
+    ``spread`` then tells their scatter apart.
+    """
 
     metric: Metric
     values: Mapping[Hashable, float]
     missing: Mapping[str, int]
     estimate: statistics.Estimate | None
+    overlap: float = 0.0
+    spread: Spread | None = None
 
     @property
     def mean(self) -> float:
@@ -126,8 +133,11 @@ class Cell:
         return self.missing.get(NEVER, 0)
 
 
-def cell(metric: Metric, measured: Iterable[tuple[Hashable, Measured | None]]) -> Cell:
-    """Trials of a row pooled: of a replicate that is there several times (on two engines) the mean counts once."""
+def cell(metric: Metric, measured: Iterable[tuple[Hashable, Measured | None]], overlap: float = 0.0) -> Cell:
+    """Trials of a row pooled: of a replicate that is there several times (on two engines) the mean counts once.
+
+    ``overlap`` of folds: 0 where trials are none.
+    """
     values: dict[Hashable, list[float]] = {}
     missing: Counter[str] = Counter()
     for replicate, one in measured:
@@ -138,9 +148,17 @@ def cell(metric: Metric, measured: Iterable[tuple[Hashable, Measured | None]]) -
         else:
             values.setdefault(replicate, []).append(one.value)
     means = {replicate: math.fsum(some) / len(some) if len(some) > 1 else some[0] for replicate, some in values.items()}
-    numbers = list(means.values())
-    estimate = None
-    if numbers:
-        whole = isinstance(metric, Share) and all(value in (0.0, 1.0) for value in numbers)
-        estimate = statistics.share(numbers) if whole else statistics.estimate(numbers)
-    return Cell(metric, means, missing, estimate)
+    if not means:
+        return Cell(metric, means, missing, None, overlap)
+    spread = folds.spread(means) if overlap else None
+    return Cell(metric, means, missing, pooled(metric, means, overlap), overlap, spread)
+
+
+def pooled(metric: Metric, values: Mapping[Hashable, float], overlap: float = 0.0) -> statistics.Estimate:
+    """Mean, standard deviation over all trials, and interval of at least one value, by replicate."""
+    numbers = list(values.values())
+    if overlap:
+        of_divisions = statistics.estimate(list(folds.means(values).values()), overlap)
+        return replace(statistics.estimate(numbers), low=of_divisions.low, high=of_divisions.high)
+    whole = isinstance(metric, Share) and all(value in (0.0, 1.0) for value in numbers)
+    return statistics.share(numbers) if whole else statistics.estimate(numbers)

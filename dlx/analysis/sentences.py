@@ -38,12 +38,12 @@ def sentence(comparison: Comparison, against: Against) -> str:
         )  # fmt: skip
         amount = written.difference(difference.value, _spread(difference))
         return pattern.format(better=better.label, worse=worse.label, amount=amount, evidence=evidence)
+    amount = written.difference(difference.value, _spread(difference))
+    if difference.overlap:
+        pattern = _("{one} and {other}: no detectable difference ({amount}, {evidence})")
+        return pattern.format(one=row.label, other=baseline.label, amount=amount, evidence=evidence)
     return _("{one} and {other}: no detectable difference ({amount}, {evidence}); {seeds}").format(
-        one=row.label,
-        other=baseline.label,
-        amount=written.difference(difference.value, _spread(difference)),
-        evidence=evidence,
-        seeds=_seeds(against),
+        one=row.label, other=baseline.label, amount=amount, evidence=evidence, seeds=_seeds(against)
     )
 
 
@@ -66,7 +66,12 @@ def _evidence(difference: Difference, written: Scale, pairs: Sequence[str]) -> s
         low, high = -high, -low
     parts = [_("95 % CI {interval}").format(interval=written.from_to(low, high)), probability(difference.holm)]
     n, m = difference.n
-    if difference.kind == "paired":
+    if difference.overlap:
+        words = (
+            plural("{n} paired fold", "{n} paired folds", n) if difference.kind == "paired" else _("{n} and {m} folds")
+        )
+        parts.append(words.format(n=n, m=m))
+    elif difference.kind == "paired":
         if len(pairs) == 1:
             parts.append(plural("{n} paired seed", "{n} paired seeds", n).format(n=n))
         else:
@@ -142,6 +147,11 @@ def footnote(comparison: Comparison) -> str | None:
     several = max((one.comparisons for one in tested), default=1)
     if several > 1:
         parts.append(_("p-values are corrected for {count} comparisons (Holm)").format(count=several))
+    if any(cell.overlap for row in comparison.rows for cell in row.cells):
+        sentence = _(
+            "folds share training examples: intervals and p-values are corrected for it (Nadeau and Bengio 2003)"
+        )
+        parts.append(sentence)
     if any(one.seeds_needed for one in tested):
         parts.append(_("seeds needed: for a power of 80 % at 5 %, if the true difference and scatter are those seen"))
     return "; ".join(parts) + "." if parts else None

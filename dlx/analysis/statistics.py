@@ -36,11 +36,12 @@ class Estimate:
 class Difference:
     """A mean minus another.
 
-    ``kind``: ``paired`` by seed, ``welch`` or, of shares, ``shares``. ``n`` is the number of
-    pairs, or of trials in each. ``p`` and the interval are None where nothing scatters or
-    there is too little to say. ``effect`` is Cohen's d_z of pairs, Hedges' g otherwise, None
-    of shares. ``distance`` is what the number of seeds needed depends on: d_z, d (by the mean
-    of both variances) or Cohen's h. ``holm`` is ``p`` corrected for all comparisons made together.
+    ``kind``: ``paired`` by seed, ``welch`` or, of shares, ``shares``. ``n`` is the number of pairs,
+    or of trials in each. ``p`` and the interval are None where nothing scatters or there is too
+    little to say. ``effect`` is Cohen's d_z of pairs, Hedges' g otherwise, None of shares.
+    ``overlap``: examples tested on for each trained on, where trials are folds. ``distance`` is
+    what the number of seeds needed depends on: d_z, d (by the mean of both variances) or Cohen's h.
+    ``holm`` is ``p`` corrected for all comparisons made together.
     """
 
     kind: Literal["paired", "welch", "shares"]
@@ -52,6 +53,7 @@ class Difference:
     effect: float | None = None
     distance: float | None = None
     holm: float | None = None
+    overlap: float = 0.0
 
     @property
     def detected(self) -> bool:
@@ -60,14 +62,17 @@ class Difference:
         return p is not None and p < ALPHA
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean, standard deviation and Student's 95 % interval of at least one value; not finite if a value is not."""
+def estimate(values: Sequence[float], overlap: float = 0.0) -> Estimate:
+    """Mean, standard deviation and Student's 95 % interval of at least one value; not finite if a value is not.
+
+    ``overlap``: values are of divisions of the same examples, n_test/n_train (:mod:`dlx.analysis.folds`).
+    """
     n = len(values)
     mean = math.fsum(values) / n if all(map(math.isfinite, values)) else sum(values) / n
     if n < 2 or not math.isfinite(mean):
         return Estimate(n, mean)
     std = _std(values, mean)
-    half = _t_quantile(n - 1) * std / math.sqrt(n)
+    half = _t_quantile(n - 1) * std * math.sqrt(1 / n + overlap)
     return Estimate(n, mean, std, mean - half, mean + half)
 
 
@@ -88,20 +93,21 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
-def paired(one: Sequence[float], other: Sequence[float]) -> Difference:
+def paired(one: Sequence[float], other: Sequence[float], overlap: float = 0.0) -> Difference:
     """The mean of ``one - other``, pair by pair: Student's test and interval; d_z is the mean over its deviation.
 
-    Lakens 2013 (Front. Psychol. 4:863), equations 7 and 10.
+    Lakens 2013 (Front. Psychol. 4:863), equations 7 and 10. ``overlap`` as in :func:`estimate`: the corrected
+    resampled t-test.
     """
     differences = [a - b for a, b in zip(one, other, strict=True)]
     n = len(differences)
     mean = math.fsum(differences) / n
     if n < 2:
-        return Difference("paired", (n, n), mean)
+        return Difference("paired", (n, n), mean, overlap=overlap)
     std = _std(differences, mean)
     if _negligible(std, [*one, *other]):
-        return Difference("paired", (n, n), mean)
-    error = std / math.sqrt(n)
+        return Difference("paired", (n, n), mean, overlap=overlap)
+    error = std * math.sqrt(1 / n + overlap)
     half = _t_quantile(n - 1) * error
     return Difference(
         "paired",
@@ -112,20 +118,25 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Difference:
         _two_sided(mean / error, n - 1),
         mean / std,
         mean / std,
+        overlap=overlap,
     )
 
 
-def welch(one: Sequence[float], other: Sequence[float]) -> Difference:
-    """The difference of two means whose variances may differ (Welch 1947); g is Hedges' (Lakens 2013, equation 4)."""
+def welch(one: Sequence[float], other: Sequence[float], overlap: float = 0.0) -> Difference:
+    """The difference of two means whose variances may differ (Welch 1947); g is Hedges' (Lakens 2013, equation 4).
+
+    ``overlap`` as in :func:`estimate`, for both.
+    """
     n, m = len(one), len(other)
     value = math.fsum(one) / n - math.fsum(other) / m
     if min(n, m) < 2:
-        return Difference("welch", (n, m), value)
+        return Difference("welch", (n, m), value, overlap=overlap)
     a, b = _std(one, math.fsum(one) / n) ** 2, _std(other, math.fsum(other) / m) ** 2
-    error = math.sqrt(a / n + b / m)
+    x, y = a * (1 / n + overlap), b * (1 / m + overlap)
+    error = math.sqrt(x + y)
     if _negligible(error, [*one, *other]):
-        return Difference("welch", (n, m), value)
-    df = (a / n + b / m) ** 2 / ((a / n) ** 2 / (n - 1) + (b / m) ** 2 / (m - 1))
+        return Difference("welch", (n, m), value, overlap=overlap)
+    df = (x + y) ** 2 / (x**2 / (n - 1) + y**2 / (m - 1))
     half = _t_quantile(df) * error
     pooled = math.sqrt(((n - 1) * a + (m - 1) * b) / (n + m - 2))
     small = 1 - 3 / (4 * (n + m) - 9)
@@ -138,6 +149,7 @@ def welch(one: Sequence[float], other: Sequence[float]) -> Difference:
         _two_sided(value / error, df),
         small * value / pooled,
         value / math.sqrt((a + b) / 2),
+        overlap=overlap,
     )
 
 
@@ -185,10 +197,10 @@ def seeds_needed(difference: Difference, comparisons: int = 1) -> int | None:
     """Seeds of each setting that would settle it: if the true difference and scatter are those seen, a two-sided test
     at 5 % (divided by the number of comparisons made together) then finds it with a power of 80 %.
 
-    None where more than a thousand would be needed, or nothing is known of the scatter.
+    None where more than a thousand would be needed, nothing is known of the scatter, or trials are folds.
     """
-    if not difference.distance or not math.isfinite(difference.distance):
-        return None
+    if not difference.distance or not math.isfinite(difference.distance) or difference.overlap:
+        return None  # however many divisions there are, the examples stay the same
     power = {"paired": power_paired, "welch": power_each, "shares": power_shares}[difference.kind]
     return _least(lambda n: power(difference.distance or 0.0, n, ALPHA / comparisons))
 

@@ -21,9 +21,11 @@ def settings_grid(comparison: Comparison, metrics: Sequence[int] | None = None, 
     """One row per setting: parameters, how many trials count, each metric's mean, deviation and interval."""
     wanted = range(len(comparison.metrics)) if metrics is None else metrics
     several = len(comparison.engines) > 1
+    folded = any(cell.overlap for row in comparison.rows for cell in row.cells)
     headings = [*comparison.columns.values(), *(["engine"] if several else []), "n", "not done"]
     for number in wanted:
         headings += [heading(comparison.metrics[number]), *(["95 % CI"] if intervals else [])]
+        headings += list(_BETWEEN) if folded else []
     best = {number: comparison.best(number) for number in wanted}
     rows = []
     for row in comparison.rows:
@@ -33,6 +35,7 @@ def settings_grid(comparison: Comparison, metrics: Sequence[int] | None = None, 
         for number in wanted:
             cell = row.cells[number]
             cells += _measured(cell, cell.mean == best[number] and len(comparison.rows) > 1, intervals)
+            cells += _between(cell) if folded else []
         rows.append(cells)
     return Grid(headings, rows).without_empty() if rows else Grid(headings, rows)
 
@@ -51,6 +54,16 @@ def _measured(cell: Cell, best: bool, intervals: bool) -> list[Text]:
         text += " " + _("({never} of {all} never)").format(never=cell.never, all=cell.never + len(cell.values))
     interval = written.interval(cell.estimate.low, cell.estimate.high)
     return [Text(text, best), *([Text(interval)] if intervals else [])]
+
+
+_BETWEEN = {"sd of folds": "folds", "sd of repeats": "repeats", "sd of seeds": "seeds"}
+"""Where trials are folds, what of the scatter is between what: heading and field of a spread."""
+
+
+def _between(cell: Cell) -> list[Text]:
+    written = scale(cell.metric)
+    stds = [getattr(cell.spread, name) if cell.spread else None for name in _BETWEEN.values()]
+    return [Text("" if std is None else written.spread(std, cell.mean)) for std in stds]
 
 
 def trials_grid(comparison: Comparison) -> Grid:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from dlx.analysis.metrics import Share, parse
-from dlx.analysis.statistics import estimate, share
+from dlx.analysis.measurements import pooled
+from dlx.analysis.metrics import parse
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import log_axis
 from dlx.drawing.interaction import Series
@@ -54,22 +54,25 @@ class Spec(ChartSpec):
         rows: list[dict[str, Any]] = []
         missing = ""
         for group in subject:
-            values = []
+            values: dict[Hashable, float] = {}
             for run in group.runs:
                 measured = metric.measure(run.tables)
                 missing = missing or measured.why or ""
                 if math.isfinite(measured.value):
-                    values.append(measured.value)
+                    values[run.seed, *run.division] = measured.value
                     row = {"part": "seed", **place_of(group), "seed": run.seed, "metric": metric.text}
                     rows.append({**row, "value": measured.value})
             if values:
-                pooled = share(values) if isinstance(metric, Share) else estimate(values)
-                row = {"part": "mean", **place_of(group), "metric": metric.text, "n": pooled.n}
-                rows.append({**row, "value": pooled.mean, "low": pooled.low, "high": pooled.high})
+                mean = pooled(metric, values, max(run.overlap for run in group.runs))
+                row = {"part": "mean", **place_of(group), "metric": metric.text, "n": mean.n}
+                rows.append({**row, "value": mean.mean, "low": mean.low, "high": mean.high})
         if not rows:
             raise UsageError(f"no trial has {metric.text}", hint=missing or None)
         seeds = seeds_said(subject)
-        spread = "" if seeds == "1" else _("mean of {seeds} seeds with 95% confidence interval").format(seeds=seeds)
+        said = _("mean of {seeds} seeds with 95% confidence interval")
+        if any(run.overlap for group in subject for run in group.runs):
+            said = _("mean of {seeds} trials with 95% confidence interval")
+        spread = "" if seeds == "1" else said.format(seeds=seeds)
         return Tidy(
             ("part", "setting", *axes, "seed", "metric", "n", "value", "low", "high"),
             rows,

@@ -8,7 +8,7 @@ from dlx.cli.options import DataDir, Json, Plugins, Sets, Smoke, Specs
 
 if TYPE_CHECKING:
     from dlx.datasets import Places
-    from dlx.spec import Experiment
+    from dlx.spec import Experiment, Trial
 
 
 def check(
@@ -40,7 +40,12 @@ def check(
                 "file": str(path),
                 "name": experiment.name,
                 "trials": [
-                    {"id": trial.id, "seed": trial.seed.plain(), "parameters": dict(trial.parameters)}
+                    {
+                        "id": trial.id,
+                        "seed": trial.seed.plain(),
+                        **held_out(trial),
+                        "parameters": dict(trial.parameters),
+                    }
                     for trial in experiment.trials
                 ],
                 "notes": notes(experiment, places),
@@ -55,6 +60,11 @@ def check(
         print(f"{path}: {experiment.name}: {counted(len(experiment.trials), 'trial')}{of}")
         for note in notes(experiment, places):
             print(f"  note: {note}")
+
+
+def held_out(trial: Trial) -> dict[str, int | None]:
+    """Repeat and fold of a trial that has them."""
+    return {"repeat": trial.fold.repeat, "fold": trial.fold.fold} if trial.fold is not None else {}
 
 
 def notes(experiment: Experiment, places: Places) -> list[str]:

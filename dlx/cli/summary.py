@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dlx.cli.progress import GRADIENT_SYMBOLS, counted, ends, metric, scientific
@@ -36,17 +36,23 @@ class TrialSummary:
     gradients: Mapping[str, Mapping[str, Sequence[float | None]]]
     reason: str | None = None
     directory: str | None = None
+    repeat: int | None = None
+    fold: int | None = None
 
 
 def of_outcome(outcome: Outcome) -> list[TrialSummary]:
     """The trials of a run as they stand on disk at its end, in spec order."""
     return [
-        summarise(
-            {"trial": ending.trial.id, "state": ending.status.state, "reason": ending.held or ending.status.reason}
-            | ending.status.summary,
-            ending.trial.parameters,
-            ending.trial.seed.plain(),
-            str(ending.directory.path),
+        replace(
+            summarise(
+                {"trial": ending.trial.id, "state": ending.status.state, "reason": ending.held or ending.status.reason}
+                | ending.status.summary,
+                ending.trial.parameters,
+                ending.trial.seed.plain(),
+                str(ending.directory.path),
+            ),
+            repeat=ending.trial.fold.repeat if ending.trial.fold else None,
+            fold=ending.trial.fold.fold if ending.trial.fold else None,
         )
         for ending in outcome.endings
     ]
@@ -93,6 +99,7 @@ def as_json(trial: TrialSummary) -> dict[str, Any]:
         "state": trial.state,
         "parameters": dict(trial.parameters),
         "seed": trial.seed,
+        **({"repeat": trial.repeat, "fold": trial.fold} if trial.repeat is not None else {}),
         "metrics": {name: _number(value) for name, value in trial.metrics.items()},
         "gradients": {
             name: {when: [_number(norm) for norm in norms] for when, norms in by_time.items()}
@@ -148,7 +155,9 @@ def _single(trials: Sequence[TrialSummary]) -> list[Line]:
     lines = []
     for trial in trials:
         cells = {names[path]: _value(trial.parameters.get(path)) for path in names}
-        if len(seeds) > 1 or not names:
+        held = {"repeat": trial.repeat, "fold": trial.fold}
+        cells |= {name: str(number) for name, number in held.items() if number is not None}
+        if len(seeds) > 1 or not cells:
             cells["seed"] = str(trial.seed)
         lines.append(Line({**cells, "state": trial.state}, [trial]))
     return lines
@@ -215,7 +224,8 @@ def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
         }
         for identity, said, norms in rows
     ]
-    pooled = ", median over seeds" if any(len(line.trials) > 1 for line in lines) else ""
+    several = "seeds and folds" if any(trial.repeat is not None for line in lines for trial in line.trials) else "seeds"
+    pooled = f", median over {several}" if any(len(line.trials) > 1 for line in lines) else ""
     return ["", f"{GRADIENT_SYMBOLS[parameter]} per layer, from the input{pooled}", *table(cells)]
 
 
@@ -232,7 +242,7 @@ def _short_names(trials: Sequence[TrialSummary]) -> dict[str, str]:
     """Spec paths by the shortest ending that tells them apart: ``model.depth`` → ``depth``."""
     paths = list(dict.fromkeys(path for trial in trials for path in trial.parameters))
     last = [path.rsplit(".", 1)[-1] for path in paths]
-    reserved = {"seed", "state", "done", "reason"}
+    reserved = {"seed", "repeat", "fold", "state", "done", "reason"}
     return {
         path: name if last.count(name) == 1 and name not in reserved else path
         for path, name in zip(paths, last, strict=True)

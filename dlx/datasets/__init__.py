@@ -8,13 +8,14 @@ machine that has neither; ``load`` reads, verifies and divides.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from dlx.datasets import _info
+from dlx.datasets._folds import Fold
 from dlx.datasets._info import DatasetInfo, Split, allocate
 from dlx.datasets._places import Places, Progress
 from dlx.errors import FieldError, nearest
@@ -32,6 +33,7 @@ __all__ = [
     "DatasetSpec",
     "Divide",
     "Facts",
+    "Fold",
     "InMemory",
     "Places",
     "Progress",
@@ -133,6 +135,21 @@ class DatasetSpec(MemberFields):
         "over the training part: per channel of an image, per feature otherwise), or {divide: NUMBER}",
     )
 
+    _fold: Fold | None = PrivateAttr(default=None)
+
+    @property
+    def fold(self) -> Fold | None:
+        """What is held out for testing in place of any test part; no setting of the data set but of how it is used."""
+        return self._fold
+
+    def in_fold(self, fold: Fold | None) -> Self:
+        """The data set with that held out for testing."""
+        if fold == self._fold:
+            return self
+        copy = self.model_copy()
+        copy._fold = fold
+        return copy
+
     @field_validator("validation", "test", mode="before")
     @classmethod
     def _count_or_fraction(cls, value: Any, info: ValidationInfo) -> Any:
@@ -177,9 +194,9 @@ class DatasetSpec(MemberFields):
 
         Raises :class:`~dlx.errors.FieldError` where the settings cannot be met.
         """
-        info = self.whole()
-        if self.classes is not None:
-            info = _info.picked(info, _info.class_numbers(info, self.classes))
+        if self._fold is not None:
+            return self._fold.info(self.divisible())
+        info = self._chosen()
         if self.test is not None and info.test:
             if not self.drawn_test:
                 message = f"there is a test set of {info.test:,} examples already: none is drawn"
@@ -198,6 +215,20 @@ class DatasetSpec(MemberFields):
     def sides(self) -> tuple[int, int] | None:
         """Height and width that images are brought to, None where they stay as they are."""
         return (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
+
+    def _chosen(self) -> DatasetInfo:
+        info = self.whole()
+        return info if self.classes is None else _info.picked(info, _info.class_numbers(info, self.classes))
+
+    def divisible(self) -> DatasetInfo:
+        """What is divided into folds: the training examples, with a test part that was drawn from them put back.
+
+        An official test part is left out, so that it stays unseen.
+        """
+        info = self._chosen()
+        if info.test and self.drawn_test:
+            return _info.rejoined(info)
+        return replace(info, test=0, test_counts=())
 
     def test_share(self) -> int | float:
         """What is held out for testing where there is no test set."""

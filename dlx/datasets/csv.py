@@ -128,10 +128,10 @@ class Spec(InMemory):
         return self
 
     def whole(self) -> DatasetInfo:
-        return _known(self, *self._versions()).info
+        return _known(self.in_fold(None), *self._versions()).info
 
     def notes(self) -> tuple[str, ...]:
-        return _known(self, *self._versions()).notes
+        return _known(self.in_fold(None), *self._versions()).notes
 
     def digest(self) -> str:
         return _files.digest_of_several({field: getattr(self, field) for field in self.path_fields})
@@ -148,7 +148,7 @@ class Spec(InMemory):
         from dlx.sources import Official
 
         try:
-            train, test = _read(self, *self._versions())
+            train, test = _read(self.in_fold(None), *self._versions())
         except FieldError as error:
             raise DataError(error.message) from None
         if test is None:
@@ -188,7 +188,7 @@ class Spec(InMemory):
 
         from dlx.datasets._columns import Examples, examples, fill_of
 
-        known = _known(self, *self._versions())
+        known = _known(self.in_fold(None), *self._versions())
         try:
             table = _table(self, _files.version(path), "path", known.layout, labelled=labelled)
             found = examples(table, known.layout, labelled=labelled)

@@ -69,7 +69,7 @@ class Spec(InMemory):
     )
 
     def whole(self) -> DatasetInfo:
-        return _known(self, _files.version(self.path))
+        return _known(self.in_fold(None), _files.version(self.path))
 
     def digest(self) -> str:
         return _files.digest(self.path)
@@ -84,7 +84,7 @@ class Spec(InMemory):
 
     def official(self, places: Places) -> Official:
         try:
-            return _read(self, _files.version(self.path))[0]
+            return _read(self.in_fold(None), _files.version(self.path))[0]
         except FieldError as error:
             raise DataError(error.message) from None
         finally:

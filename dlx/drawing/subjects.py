@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlx.analysis.folds import Division
 from dlx.analysis.trials import Tables
 from dlx.drawing.tidy import Value, mean
 from dlx.errors import UsageError, nearest
@@ -16,11 +17,13 @@ from dlx.records.reader import Rows
 
 @dataclass(frozen=True)
 class Run:
-    """One trial: how messages name it, its seed, its tables."""
+    """One trial: how messages name it, its seed, its tables; repeat and fold, if any, and what folds share."""
 
     name: str
     seed: int | str
     tables: Tables
+    division: Division = (None, None)
+    overlap: float = 0.0
 
     @property
     def directory(self) -> Path:

@@ -1,7 +1,7 @@
 """A trial's id: what determines what is trained, as canonical JSON, hashed.
 
 The JSON has sorted keys, no spaces and shortest floats. It holds dataset (with its
-digest), model, training, pretraining or the list of stages where there is one, and seed,
+digest), model, training, pretraining or the list of stages where there is one, the fold where there are any, and seed,
 each without the fields at their defaults, each member with its name and revision; not the name,
 description, probes, records or checkpoints, which change nothing that is trained.
 """
@@ -60,7 +60,9 @@ def _of_setting(setting: Setting) -> dict[str, Any]:
     stages = {"stages": canonical(setting.stages)} if setting.stages else {}
     pretraining = canonical(setting.pretraining)
     before = {"pretraining": pretraining} if pretraining != canonical(NO_PRETRAINING) else {}
-    return {"dataset": dataset, "model": model, **before, "training": training, **stages}
+    held = setting.dataset.fold
+    fold = {"fold": held.identity(setting.dataset.info().task)} if held is not None else {}
+    return {"dataset": dataset, **fold, "model": model, **before, "training": training, **stages}
 
 
 def _json(value: Any) -> str:

@@ -18,7 +18,7 @@ from dlx.spec.expand import Expansion, Trial, count
 from dlx.spec.overrides import Assignment, apply, in_order, parse_set
 from dlx.spec.problems import Findings, show
 from dlx.spec.schema import NAME
-from dlx.spec.sections import SECTIONS, unknown_sections
+from dlx.spec.sections import SECTIONS, check_evaluation, unknown_sections
 from dlx.spec.seeds import Seeds, seeds_of
 from dlx.spec.smoke import SUFFIX, Smoke, smoke_of
 from dlx.spec.written import written
@@ -141,8 +141,10 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     seeds = Seeds(range(1))
     with findings.collect():
         seeds = _seeds(root.child("seeds"), request)
+    evaluation, wrong = check_evaluation(root.child("evaluation"))
+    findings.problems += wrong
     with findings.collect():
-        count(groups, seeds, request.cap, root)
+        count(groups, seeds, request.cap, root, evaluation.times if evaluation else 1)
     if findings.problems:
         # The sections are still looked at, without axes, so that all problems are told at once.
         groups, seeds = [], Seeds(range(1))
@@ -155,7 +157,7 @@ def _experiment(root: Node, source: str, path: Path | None, name: str, request: 
     searched: list[Axis] = []
     with findings.collect():
         searched = axes.searched(root.child("search"))
-    expansion = Expansion(root, sets, groups, findings, notes)
+    expansion = Expansion(root, sets, groups, findings, notes, evaluation)
     trials = expansion.trials(seeds)
     if searched:
         search.check(root, sets, searched)

@@ -24,6 +24,7 @@ from dlx.members import OneOf
 from dlx.models import ListOf, ModelSpec
 from dlx.optimizers import OptimizerSpec
 from dlx.probes import ProbeSpec
+from dlx.spec.evaluation import Evaluation
 from dlx.spec.pretraining import NO_PRETRAINING, NoPretraining, Pretraining, stages_of
 from dlx.stages import PlannedStage, StageSpec
 
@@ -234,6 +235,10 @@ class Spec(Fields):
     )
     expect: list[ClaimFields] | None = Field(
         default=None, description="claims to be confirmed or refuted by the trials; they change nothing that is trained"
+    )
+    evaluation: Literal["kfold", "repeated_kfold", "holdout"] | Evaluation | None = Field(
+        default=None,
+        description="what is held out for testing in turn, each a trial of its own; null: the test part of the dataset",
     )
     smoke: dict[str, Any] | None = Field(
         default=None,

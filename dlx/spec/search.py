@@ -28,6 +28,7 @@ from dlx.spec.expand import Expansion, Trial, shown
 from dlx.spec.overrides import Assignment, Path, assign, in_order, parse_set
 from dlx.spec.problems import Findings
 from dlx.spec.ranges import Spread
+from dlx.spec.sections import check_evaluation
 from dlx.spec.seeds import Seed, Seeds
 from dlx.spec.written import written
 
@@ -118,7 +119,10 @@ class Search:
             assign(("probes", probe.name), node_of(None, place), place) for probe in probes if probe.part == "test"
         ]
         chosen = self._chosen(values)
-        (trial,) = Expansion(self.root, [*self._without(chosen), *chosen, *withheld], []).trials(self.first_seed)
+        evaluation, _ = check_evaluation(self.root.child("evaluation"))
+        sets = [*self._without(chosen), *chosen, *withheld]
+        # Of folds the first: what is chosen there is held against examples that nothing was chosen by.
+        (trial,) = Expansion(self.root, sets, [], evaluation=evaluation, times=1).trials(self.first_seed)
         return replace(trial, parameters={dotted(one.path): shown(one.node) for one in chosen})
 
     def spec(self, values: Mapping[str, Value]) -> str:

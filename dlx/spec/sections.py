@@ -16,6 +16,7 @@ from dlx.members import OneOf
 from dlx.probes import ProbeSpec
 from dlx.spec import schema
 from dlx.spec.document import Node, Place
+from dlx.spec.evaluation import Evaluation
 from dlx.spec.pretraining import NO_PRETRAINING
 from dlx.spec.problems import Alternative, Path, alternatives, show, translate
 from dlx.spec.schema import Records, Setting, Training
@@ -121,6 +122,15 @@ def _check_stages(node: Node | None) -> Checked:
     checked = [_validated(field, item, {}, item, ("stages", at)) for at, item in enumerate(node.content)]
     problems = [problem for _, wrong in checked for problem in wrong]
     return (None if problems else tuple(value for value, _ in checked)), problems
+
+
+def check_evaluation(node: Node | None) -> tuple[Evaluation | None, list[Problem]]:
+    """The protocol of an ``evaluation:``, None where there is none."""
+    if node is None or node.content is None:
+        return None, []
+    if isinstance(node.content, str):
+        node = Node({"method": node}, node.place, {"method": node.place})
+    return _validated(alternatives(Evaluation), node, {}, node, ("evaluation",))
 
 
 Complaint = tuple[tuple[PathKey, ...], str]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx import plugins
+from dlx.datasets import Fold
 from dlx.datasets._files import find_again
 from dlx.errors import SpecError
 from dlx.fields import MemberFields
@@ -27,6 +28,8 @@ OPTIONAL = ("stages", "pretraining")
 """Sections that are written where they say something: other trials' files stay as they are."""
 
 _ABOUT = ("trial", "experiment", "seed", "digests", "revisions")
+_HELD_OUT = ("repeat", "fold", "evaluation")
+"""Of a trial that is one of several folds."""
 _FILES = "files"
 """Where data of one's own were: last, and no part of what is trained (``dlx.records.environment.portable``)."""
 
@@ -47,6 +50,7 @@ def resolved(trial: Trial, experiment: str = "") -> str:
         "trial": trial.id,
         "experiment": experiment,
         "seed": trial.seed.plain(),
+        **_held_out(trial.fold),
         "digests": digests,
         "revisions": {kind: member.revision for kind, member in members.items()},
     }
@@ -76,7 +80,7 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     findings.problems += [
         root.keys[key].problem("unknown key", (key,))
         for key, _ in root.items()
-        if key not in (*_ABOUT, *SECTIONS, _FILES)
+        if key not in (*_ABOUT, *_HELD_OUT, *SECTIONS, _FILES)
     ]
     if not isinstance(root.content, Mapping):
         raise SpecError([root.place.problem("not a trial.yaml")])
@@ -88,6 +92,9 @@ def load_trial(path: str | PathLike[str]) -> Trial:
     if used is not None and plugins.loaded() is None:
         message = f"is made of modules of somebody's own (digest {str(used)[:12]}): give their folder with --plugins"
         raise SpecError([root.find(("digests",)).problem(message, ("digests", "plugins"))])
+    fold = None
+    with findings.collect():
+        fold = _fold(root)
     values: list[Any] = []
     for name in SECTIONS:
         node = root.child(name)
@@ -96,7 +103,7 @@ def load_trial(path: str | PathLike[str]) -> Trial:
         if name == "probes" and node is not None and isinstance(node.content, Mapping):
             node = _only_these(node)
         value, problems = check_section(name, node, root.place)
-        values.append(value)
+        values.append(value.in_fold(fold) if name == "dataset" and value is not None else value)
         findings.problems += problems
     with findings.collect():
         seed = _seed(root)
@@ -118,6 +125,26 @@ def load_trial(path: str | PathLike[str]) -> Trial:
             message += f": its data have changed since (their digest was {before[:12]}, and is {today[:12]})"
         raise SpecError([root.find(("trial",)).problem(message, ("trial",))])
     return trial
+
+
+def _held_out(fold: Fold | None) -> dict[str, Any]:
+    if fold is None:
+        return {}
+    number = {} if fold.fold is None else {"fold": fold.fold}
+    return {"repeat": fold.repeat, **number, "evaluation": fold.plain()}
+
+
+def _fold(root: Node) -> Fold | None:
+    """What a trial's file says is held out for testing."""
+    found = {key: node.value for key in _HELD_OUT if (node := root.child(key)) is not None}
+    if not found:
+        return None
+    how = found.get("evaluation")
+    if isinstance(how, Mapping) and how.keys() in ({"folds", "stratified"}, {"test", "stratified"}):
+        fold = Fold(found.get("repeat", -1), how["stratified"], found.get("fold"), how.get("folds"), how.get("test"))
+        if fold.sound:
+            return fold
+    raise SpecError([root.find(("evaluation",)).problem("not as dlx writes it", ("evaluation",))])
 
 
 def _without_name(probe: dict[str, Any]) -> dict[str, Any]:
