@@ -195,7 +195,8 @@ class DatasetSpec(MemberFields):
         Raises :class:`~dlx.errors.FieldError` where the settings cannot be met.
         """
         if self._fold is not None:
-            return self._fold.info(self.divisible())
+            info = self._fold.info(self.divisible())
+            return info if self.sides is None else _info.resized(info, self.sides)
         info = self._chosen()
         if self.test is not None and info.test:
             if not self.drawn_test:

@@ -86,6 +86,12 @@ def test_a_division_is_for_ever() -> None:
     assert drawn[:8].tolist() == [0, 6, 9, 12, 13, 15, 16, 17]
 
 
+def test_images_of_a_fold_are_resized_too() -> None:
+    folded = Digits(name="digits", resize=4).in_fold(Fold(0, True, 0, 3))
+    assert folded.info().input_shape == (4, 4, 1)
+    assert folded.load(PLACES).test.read([0])[0].shape == (1, 4, 4, 1)
+
+
 def test_draws_are_of_the_size_asked_for_and_differ() -> None:
     drawn = [Digits(name="digits").in_fold(Fold(repeat, True, test=0.25)).load(PLACES) for repeat in range(2)]
     assert [len(splits.test) for splits in drawn] == [449, 449]
