@@ -194,18 +194,7 @@ class DatasetSpec(MemberFields):
 
         Raises :class:`~dlx.errors.FieldError` where the settings cannot be met.
         """
-        if self._fold is not None:
-            info = self._fold.info(self.divisible())
-            return info if self.sides is None else _info.resized(info, self.sides)
-        info = self._chosen()
-        if self.test is not None and info.test:
-            if not self.drawn_test:
-                message = f"there is a test set of {info.test:,} examples already: none is drawn"
-                raise FieldError(message, ("test",))
-            info = _info.rejoined(info)
-        test = self.test_share()
-        if test and not info.test:
-            info = _info.test_drawn(info, test, self.way(info))
+        info = self._with_test() if self._fold is None else self._fold.info(self.divisible())
         if self.imbalance is not None:
             if not self.in_memory:
                 raise FieldError(_NOT_IN_MEMORY, ("imbalance",))
@@ -216,6 +205,16 @@ class DatasetSpec(MemberFields):
     def sides(self) -> tuple[int, int] | None:
         """Height and width that images are brought to, None where they stay as they are."""
         return (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
+
+    def _with_test(self) -> DatasetInfo:
+        info = self._chosen()
+        if self.test is not None and info.test:
+            if not self.drawn_test:
+                message = f"there is a test set of {info.test:,} examples already: none is drawn"
+                raise FieldError(message, ("test",))
+            info = _info.rejoined(info)
+        test = self.test_share()
+        return info if info.test or not test else _info.test_drawn(info, test, self.way(info))
 
     def _chosen(self) -> DatasetInfo:
         info = self.whole()

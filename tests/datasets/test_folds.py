@@ -92,6 +92,16 @@ def test_images_of_a_fold_are_resized_too() -> None:
     assert folded.load(PLACES).test.read([0])[0].shape == (1, 4, 4, 1)
 
 
+def test_imbalance_thins_the_training_folds_only() -> None:
+    folded = Digits(name="digits", validation=0, imbalance={"3": 0.1}).in_fold(Fold(0, True, 0, 3))
+    splits = folded.load(PLACES)
+    counts = np.bincount(splits.train.arrays[1])
+    assert tuple(counts) == folded.info().train_counts
+    assert counts[3] < 0.2 * counts[2]
+    assert np.bincount(splits.test.arrays[1])[3] == 61
+    assert not set(splits.train.ids) & set(splits.test.ids)
+
+
 def test_draws_are_of_the_size_asked_for_and_differ() -> None:
     drawn = [Digits(name="digits").in_fold(Fold(repeat, True, test=0.25)).load(PLACES) for repeat in range(2)]
     assert [len(splits.test) for splits in drawn] == [449, 449]
