@@ -61,28 +61,34 @@ class Spec(ChartSpec):
 
         network = trained(subject)
         info = network.info
-        if info.input_shape != (2,) or info.task != "classification":
+        dataset = network.trial.setting.dataset
+        plane = dataset.plane()
+        if plane is None or info.task != "classification":
             shape = "×".join(map(str, info.input_shape))
             raise UsageError(
                 f"{subject.name} is a {info.task} of inputs {shape}: regions are drawn of classes in the plane"
             )
-        inputs, labels = network.splits.train.read(np.arange(min(self.most, len(network.splits.train))))
+        splits = network.splits if plane is dataset else network.worker.load(plane)
+        points, labels = splits.train.read(np.arange(min(self.most, len(splits.train))))
+        inputs = dataset.lifted(points)
         frames = self._frames(subject, network)
         last = frames[max(frames)]
         names = network.class_names
-        square = _square(inputs, self.units)
+        square = _square(points, self.units)
+        lifted = dataset.lifted(square)
         basis: tuple[Any, Any] | None = None
         hidden_name = ""
         rows: list[dict[str, Any]] = []
         for epoch in sorted(frames, reverse=True):  # the last one first: it decides how the hidden space is seen
             for variable in network.model.weights:
                 variable.assign(frames[epoch].get(variable.path, last[variable.path]))
-            shares = network.predict(square)
+            shares = network.predict(lifted)
             for (x, y), share in zip(square, shares, strict=True):
                 best = int(share.argmax())
                 about = {"part": "region", "epoch": epoch, "x": float(x), "y": float(y)}
                 rows.append({**about, "class": names[best], "share": float(share[best])})
-            rows += [{"part": "line", "epoch": epoch, **line} for line in _lines(network, frames[epoch], square)]
+            if info.input_shape == (2,) and lifted is square:
+                rows += [{"part": "line", "epoch": epoch, **line} for line in _lines(network, frames[epoch], square)]
             outputs = network.activations(inputs)
             hidden_name = _hidden(outputs)
             values = outputs[hidden_name].reshape(len(inputs), -1)
@@ -91,7 +97,7 @@ class Spec(ChartSpec):
             for (x, y), label in zip((values - basis[0]) @ basis[1].T, labels, strict=True):
                 about = {"part": "hidden", "epoch": epoch, "x": float(x), "y": float(y)}
                 rows.append({**about, "class": names[int(label)]})
-        for (x, y), label in zip(inputs, labels, strict=True):
+        for (x, y), label in zip(points, labels, strict=True):
             rows.append({"part": "point", "x": float(x), "y": float(y), "class": names[int(label)]})
         width = next(iter(basis[1].shape[1:])) if basis else 2
         x_title, y_title = axes_said(width)

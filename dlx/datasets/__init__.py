@@ -26,6 +26,8 @@ from dlx.rebalancing import registry as rebalancing
 from dlx.registry import OpenSet
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlx.sources import Official, Splits
 
 __all__ = [
@@ -237,6 +239,14 @@ class DatasetSpec(MemberFields):
     def scales_targets(self) -> bool:
         """Whether the targets of a regression are learned with mean 0 and variance 1 over the training part."""
         return False
+
+    def plane(self) -> DatasetSpec | None:
+        """The same examples as two coordinates each, whatever is made of them; None where there are no two."""
+        return self if self.whole().input_shape == (2,) else None
+
+    def lifted(self, points: np.ndarray) -> np.ndarray:
+        """The inputs (n, features) that points (n, 2) of :meth:`plane` become."""
+        return points
 
     def way(self, info: DatasetInfo) -> Split:
         """How examples are held out: ``split``, or what suits the task."""

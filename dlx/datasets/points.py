@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,11 +12,16 @@ from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places
 from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlx.datasets._made import Values
     from dlx.sources import Official
 
 _TEST = 0.2
 _TURNS = 1.0
+
+Feature = Literal["x", "y", "x2", "y2", "xy", "r", "sin_x", "sin_y"]
+_COORDINATES: tuple[Feature, ...] = ("x", "y")
 
 
 class Spec(InMemory):
@@ -26,6 +31,9 @@ class Spec(InMemory):
     centre. ``spiral``: arms that wind once about it. ``gaussians``: round clouds on a circle.
     ``moons``: two half circles, one within reach of the other. ``noise`` is the standard
     deviation of what is added to both coordinates (for ``gaussians``, of the clouds).
+
+    ``features`` puts functions of the coordinates in their place, made by hand as for a linear
+    classifier: squares, the product, the distance from the centre, sin πx and sin πy.
     """
 
     name: Literal["points"] = "points"
@@ -49,6 +57,11 @@ class Spec(InMemory):
         default=0.1, ge=0.0, le=10.0, allow_inf_nan=False, description="standard deviation of what is added"
     )
     draw: Count = Field(default=0, description="which draw: other numbers are other points")
+    features: Annotated[tuple[Feature, ...], Field(strict=False, min_length=1)] = Field(
+        default=_COORDINATES,
+        description="inputs, made of the coordinates: x, y, x2 (x²), y2, xy, r (distance from the centre), sin_x "
+        "(sin πx), sin_y",
+    )
     test: Count | Fraction | None = Field(
         default=None, description="held out for testing before validation: a count, or a fraction below 1; null: 0.2"
     )
@@ -67,19 +80,21 @@ class Spec(InMemory):
     def whole(self) -> DatasetInfo:
         counts = tuple(len(range(group, self.n, self.groups)) for group in range(self.groups))
         return DatasetInfo(
-            input_shape=(2,),
+            input_shape=(len(self.features),),
             task="classification",
             outputs=self.groups,
             train=self.n,
             test=0,
-            largest=_REACH[self.shape] + 8.6 * self.noise,
+            largest=max(_largest(name, _REACH[self.shape] + 8.6 * self.noise) for name in self.features),
             class_names=tuple(str(group) for group in range(self.groups)),
             train_counts=counts,
-            feature_names=("x", "y"),
+            feature_names=self.features,
         )
 
     def digest(self) -> str:
         drawn = {name: getattr(self, name) for name in ("name", "shape", "n", "groups", "noise", "draw")}
+        if self.features != _COORDINATES:
+            drawn["features"] = self.features
         return hashlib.sha256(json.dumps({**drawn, "revision": self.revision}, sort_keys=True).encode()).hexdigest()
 
     def test_share(self) -> int | float:
@@ -95,7 +110,38 @@ class Spec(InMemory):
         first, second = _made.uniform(self.draw, f"points/{self.shape}", 2 * self.n).reshape(2, self.n)
         noise = _made.normal(self.draw, f"points/{self.shape}/noise", 2 * self.n).reshape(self.n, 2)
         clean = _SHAPES[self.shape](groups, self.groups, first, second)
-        return Official(_made.rounded(clean + self.noise * noise), groups.astype(np.int32))
+        return Official(self.lifted(_made.rounded(clean + self.noise * noise)), groups.astype(np.int32))
+
+    def plane(self) -> Spec:
+        return self.model_copy(update={"features": _COORDINATES})
+
+    def lifted(self, points: np.ndarray) -> np.ndarray:
+        """The features of points of the plane (n, 2): float32 (n, features)."""
+        import numpy as np
+
+        from dlx.datasets import _made
+
+        if self.features == _COORDINATES:
+            return points
+        x, y = points.astype(np.float64).T
+        made = {
+            "x": x,
+            "y": y,
+            "x2": x * x,
+            "y2": y * y,
+            "xy": x * y,
+            "r": np.sqrt(x * x + y * y),
+            "sin_x": np.sin(np.pi * x),
+            "sin_y": np.sin(np.pi * y),
+        }
+        return _made.rounded(np.stack([made[name] for name in self.features], axis=1))
+
+
+def _largest(feature: Feature, reach: float) -> float:
+    """The largest value of a feature of points whose coordinates are at most ``reach``."""
+    return {"x2": reach**2, "y2": reach**2, "xy": reach**2, "r": 2**0.5 * reach, "sin_x": 1.0, "sin_y": 1.0}.get(
+        feature, reach
+    )
 
 
 def _xor(groups: Values, number: int, first: Values, second: Values) -> Values:

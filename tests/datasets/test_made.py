@@ -175,3 +175,27 @@ def test_classes_are_for_classification() -> None:
     with pytest.raises(FieldError, match="this is a regression") as caught:
         Function(classes=[0, 1]).sizes()
     assert caught.value.path == ("classes",)
+
+
+def test_features_are_functions_of_the_coordinates() -> None:
+    names = ["x", "y", "x2", "y2", "xy", "r", "sin_x", "sin_y"]
+    plain, labels = all_of(Points(shape="spiral", n=50))
+    made, same = all_of(Points(shape="spiral", n=50, features=names))
+    assert np.array_equal(labels, same)
+    for (x, y), row in zip(plain.tolist(), made.tolist(), strict=True):
+        expected = [x, y, x**2, y**2, x * y, math.hypot(x, y), math.sin(math.pi * x), math.sin(math.pi * y)]
+        assert row == pytest.approx(expected, abs=2**-20)
+    info = Points(features=["r"], shape="circles").info()
+    assert (info.input_shape, info.feature_names) == ((1,), ("r",))
+    assert (
+        all_of(Points(features=["r"], shape="circles", noise=3.0))[0].max()
+        <= Points(features=["r"], shape="circles", noise=3.0).whole().largest
+    )
+
+
+def test_features_are_in_the_digest_where_they_are_not_the_coordinates() -> None:
+    assert Points().digest() == Points(features=["x", "y"]).digest() != Points(features=["y", "x"]).digest()
+    with pytest.raises(ValidationError, match="features"):
+        Points(features=["z"])
+    with pytest.raises(ValidationError, match="features"):
+        Points(features=[])
