@@ -34,6 +34,8 @@ SPECS = {
     "auto": "dataset: digits\nmodel: {name: autoencoder, hidden: [16, 2]}\ntraining: {epochs: 2}\n",
     "plane": "dataset: {name: points, shape: moons, n: 200, scaling: standardize}\n"
     "model: {name: mlp, hidden: [3, 2], activation: tanh}\ntraining: {epochs: 20, optimizer: adam}\n",
+    "ring": "dataset: {name: points, shape: circles, n: 200, features: [x2, y2, xy], scaling: standardize}\n"
+    "model: {name: mlp, depth: 0}\ntraining: {epochs: 2, optimizer: adam}\n",
 }
 
 
@@ -214,6 +216,24 @@ def test_boundary_regions_lines_and_hidden_points(trained: Path) -> None:
     points = np.array([[row["x"], row["y"]] for row in tidy.rows if row["part"] == "point"])
     hidden = np.array([[row["x"], row["y"]] for row in tidy.rows if row["part"] == "hidden"])
     np.testing.assert_allclose(hidden, forward(trained, "plane", scaled(points))[1], atol=1e-5)
+
+
+def test_boundary_of_features_is_drawn_in_the_plane_that_they_are_made_of(trained: Path) -> None:
+    tidy = drawn(trained, "boundary", "ring", units="10")
+    of = {part: [row for row in tidy.rows if row["part"] == part] for part in ("region", "point", "line", "hidden")}
+    assert not of["line"]  # what is straight in the features is not in the plane
+    spec = registry.get("points")(shape="circles", n=200)
+    points = spec.load(Places()).train.read(np.arange(144))[0]
+    np.testing.assert_allclose([[row["x"], row["y"]] for row in of["point"]], points, atol=1e-6)
+    scaling = (
+        registry.get("points")(shape="circles", n=200, features=("x2", "y2", "xy"), scaling="standardize")
+        .load(Places())
+        .scaling
+    )
+    arrays = weights(trained, "ring")
+    x, y = np.array([[row["x"], row["y"]] for row in of["region"]]).T
+    logits = scaling.apply(np.stack([x * x, y * y, x * y], axis=1)) @ arrays["output/kernel"] + arrays["output/bias"]
+    assert [row["class"] for row in of["region"]] == [str(at) for at in logits.argmax(axis=1)]
 
 
 def run_dataset(trained: Path) -> Any:
