@@ -7,10 +7,13 @@ built in; GPUs are those that NVML finds and ``CUDA_VISIBLE_DEVICES`` leaves.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dlx.errors import UsageError
 
 WORKER_MEMORY = 1 << 30
 """Bytes that a warm worker with a small network is reckoned to need: TensorFlow alone takes half of it."""
@@ -29,9 +32,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Share:
-    """What one worker is given: a GPU or none, and a number of threads."""
+    """What one worker is given: GPUs or none, and a number of threads."""
 
-    gpu: Gpu | None
+    gpus: tuple[Gpu, ...]
     threads: int
 
 
@@ -47,10 +50,12 @@ class Layout:
         return self.shares[0].threads
 
 
-def layout(trials: int, *, jobs: int | None = None, threads: int | None = None, per_gpu: int = 1) -> Layout:
+def layout(
+    trials: int, *, jobs: int | None = None, threads: int | None = None, per_gpu: int = 1, devices: int = 1
+) -> Layout:
     """Divide this machine among workers for an experiment of so many trials (done or not).
 
-    One worker per GPU, or ``per_gpu`` of them. Without a GPU one per trial, but no more
+    One worker per GPU, or ``per_gpu`` of them, or one per ``devices`` GPUs. Without a GPU one per trial, but no more
     than there are cores (over ``threads`` each, where that is given) and memory. ``jobs``
     is the number of workers, on GPUs the largest. Without ``threads`` the cores are divided
     among the workers. Nothing depends on how many trials are still to be run, so a trial
@@ -59,14 +64,61 @@ def layout(trials: int, *, jobs: int | None = None, threads: int | None = None, 
     cores = usable_cores()
     found = gpus()
     if found:
-        workers = min(len(found) * per_gpu, jobs or max(1, trials))
-        placed: list[Gpu | None] = [found[number % len(found)] for number in range(workers)]
+        sets = [found[first : first + devices] for first in range(0, len(found) - devices + 1, devices)] or [found]
+        workers = min(len(sets) * per_gpu, jobs or max(1, trials))
+        placed: list[tuple[Gpu, ...]] = [sets[number % len(sets)] for number in range(workers)]
     else:
         memory = usable_memory()
         most = min(trials, cores // (threads or 1), memory // WORKER_MEMORY if memory else cores)
-        placed = [None] * (jobs or max(1, most))
+        placed = [()] * (jobs or max(1, most))
     each = threads or max(1, cores // len(placed))
-    return Layout(tuple(Share(gpu, each) for gpu in placed))
+    return Layout(tuple(Share(shown, each) for shown in placed))
+
+
+def virtual(environment: Mapping[str, str] = os.environ) -> int:
+    """Devices that the processor is to be taken for, so that several can be tried without GPUs; 0: as it is.
+
+    ``DLX_VIRTUAL_DEVICES``, or XLA's own flag for the same. Raises :class:`~dlx.errors.UsageError`.
+    """
+    text = environment.get(VIRTUAL, "").strip()
+    if text and not (text.isascii() and text.isdigit()):
+        raise UsageError(f"{VIRTUAL}={text}: must be a number of devices")
+    if text:
+        return int(text)
+    found = re.findall(r"--xla_force_host_platform_device_count=(\d+)", environment.get("XLA_FLAGS", ""))
+    return int(found[-1]) if found else 0
+
+
+VIRTUAL = "DLX_VIRTUAL_DEVICES"
+
+
+def require(devices: int) -> None:
+    """Raise :class:`~dlx.errors.UsageError` where a trial cannot have so many devices on this machine."""
+    if devices == 1:
+        return
+    one_machine_only()
+    there = len(gpus())
+    if devices <= (there or virtual()):
+        return
+    hint = (hidden_gpus() if not there else None) or (
+        f"{VIRTUAL}={devices} takes the processor for {devices} devices, to try it without GPUs" if not there else None
+    )
+    raise UsageError(f"a trial is to train on {devices} devices, and this machine has {_counted(there)}", hint=hint)
+
+
+def one_machine_only(environment: Mapping[str, str] = os.environ) -> None:
+    """Raise :class:`~dlx.errors.UsageError` where several machines are asked to train one model."""
+    for name in ("TF_CONFIG", "JAX_COORDINATOR_ADDRESS"):
+        if environment.get(name):
+            raise UsageError(
+                f"{name} is set, which asks for one model trained across machines: dlx divides a trial among the "
+                "devices of one machine",
+                hint=f"unset {name}; --executor ray or slurm trains different trials on different machines",
+            )
+
+
+def _counted(gpus: int) -> str:
+    return {0: "no GPU that is seen", 1: "1 GPU"}.get(gpus, f"{gpus} GPUs")
 
 
 def usable_cores() -> int:

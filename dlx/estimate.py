@@ -20,7 +20,7 @@ from dlx.executors import executor as executor_named
 from dlx.members import plain
 from dlx.preparation import prepare, signature
 from dlx.randomness import epoch_order
-from dlx.schedule import Decision, Options
+from dlx.schedule import Decision, Options, devices_of, threads_of
 from dlx.spec import settings
 from dlx.worker import Worker
 
@@ -64,6 +64,7 @@ class Estimate:
 
     ``seconds`` on the clock from start to end, and of that the ``start_seconds`` of a worker. ``resident``:
     bytes of this process at the end, as each worker would have them; None where the system does not say.
+    ``devices``: of each worker.
     """
 
     costs: tuple[Cost, ...]
@@ -74,6 +75,7 @@ class Estimate:
     start_seconds: float
     seconds: float
     resident: int | None
+    devices: int = 1
 
 
 def estimate(decisions: Sequence[Decision], options: Options, tell: Callable[[str], None]) -> Estimate:
@@ -83,18 +85,19 @@ def estimate(decisions: Sequence[Decision], options: Options, tell: Callable[[st
     """
     to_run = [decision for decision in decisions if decision.action != "skip"]
     executor = executor_named(options.executor or "local", options.executor_options)
-    threads = options.runtime.threads or executor.threads(len(decisions))
-    workers = _workers(executor, len(to_run), threads)
+    most = max((devices_of(decision.trial, options) for decision in decisions), default=1)
+    threads = options.runtime.threads or threads_of(executor, len(decisions), most)
+    workers = _workers(executor, len(to_run), threads, most)
     name = "inline" if options.executor is None and workers == 1 else str(getattr(executor, "name", ""))
     if not to_run:
-        return Estimate((), 0, name, workers, threads, 0.0, 0.0, None)
+        return Estimate((), 0, name, workers, threads, 0.0, 0.0, None, most)
 
     groups: dict[str, list[Decision]] = {}
     for decision in to_run:
         groups.setdefault(_kind(decision.trial), []).append(decision)
     began = time.monotonic()
     tell(f"estimate: starting the {options.runtime.engine} engine with {threads} thread{'s' * (threads > 1)}")
-    worker = Worker(replace(options.runtime, threads=threads))
+    worker = Worker(replace(options.runtime, threads=threads, devices=most))
     start_seconds = _timed(lambda: worker.engine)
     costs = []
     work: list[float] = []
@@ -108,16 +111,16 @@ def estimate(decisions: Sequence[Decision], options: Options, tell: Callable[[st
     tell(f"estimate: took {time.monotonic() - began:.0f} s")
     # Trials are not divided: the last one may keep one worker busy alone.
     seconds = start_seconds + max(sum(work) / workers, max(work))
-    return Estimate(tuple(costs), len(to_run), name, workers, threads, start_seconds, seconds, _resident())
+    return Estimate(tuple(costs), len(to_run), name, workers, threads, start_seconds, seconds, _resident(), most)
 
 
-def _workers(executor: Any, trials: int, threads: int) -> int:
+def _workers(executor: Any, trials: int, threads: int, each: int) -> int:
     """Trials at the same time: on this machine as many as there is room for, on a cluster as many as are asked for."""
     if executor.name == "inline":
         return 1
     jobs, per_gpu = getattr(executor, "jobs", None), getattr(executor, "per_gpu", 1)
     if executor.name == "local":
-        room = len(devices.layout(trials, jobs=jobs, threads=threads, per_gpu=per_gpu).shares)
+        room = len(devices.layout(trials, jobs=jobs, threads=threads, per_gpu=per_gpu, devices=each).shares)
     else:
         room = (jobs or 1) * getattr(executor, "parallel", 1)
     return max(1, min(trials, room))

@@ -34,7 +34,7 @@ def continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -
     today = environment.gather(
         spec=directory.spec.read_text("utf-8"),
         engine=worker.engine.name,
-        device=device(worker.engine.device()),
+        device=device(worker.engine.device(), worker.engine.devices),
         threads=worker.engine.threads,
         pack=worker.pack,
     )
@@ -54,10 +54,10 @@ def continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -
     return checkpoint
 
 
-def device(kind: str) -> dict[str, Any]:
-    """What trains: its kind, and its memory in bytes where that is known."""
+def device(kind: str, count: int = 1) -> dict[str, Any]:
+    """What trains: its kind, how many of them, and the memory of one in bytes where that is known."""
     found = devices.gpus() if kind != "cpu" else ()
-    return {"kind": kind, "memory": found[0].memory if found else devices.usable_memory()}
+    return {"kind": kind, "count": count, "memory": found[0].memory if found else devices.usable_memory()}
 
 
 class Standing:

@@ -172,6 +172,7 @@ def run(
     if executor is not None:
         executor.ready()
     _check_packing(executor, options)
+    check_devices(experiment, options, executor)
     check_writable(options.results)
     place = ExperimentDirectory(options.results, experiment.name)
     decisions = decide(experiment, options)
@@ -270,6 +271,31 @@ def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], Non
     return Unit(directory, label(decision.trial), decision.seen, _threads_of(decision), program)
 
 
+def devices_of(trial: Trial, options: Options) -> int:
+    """Among how many devices a trial's batches are divided: as the command says, else the spec."""
+    return options.runtime.devices or trial.setting.training.devices
+
+
+def check_devices(experiment: Experiment, options: Options, executor: Executor | None = None) -> None:
+    """Raise :class:`~dlx.errors.UsageError` where trials cannot have the devices that they are to have.
+
+    ``executor``: where they would run, by default on this machine.
+    """
+    executor = executor or executor_named(options.executor or "local", options.executor_options)
+    for count in sorted({devices_of(trial, options) for trial in experiment.trials} - {1}):
+        executor.require(count)
+        if options.pack:
+            raise UsageError(f"--pack {options.pack}: trials that train together do so on one device, not {count}")
+        for trial in experiment.trials:
+            for stage, size in trial.setting.undivided(count):
+                up = -(-size // count) * count
+                raise UsageError(
+                    f"{count} devices cannot have equal parts of {size} examples, a batch of stage {stage} of "
+                    f"{label(trial)}",
+                    hint=f"training.batch_size: {up}" if up > size else None,
+                )
+
+
 def _under_way(decision: Decision) -> Unit:
     """A trial that a job of an earlier run is at: to be waited for."""
     seen = max(0, decision.directory.status().last_attempt - 1)
@@ -311,16 +337,32 @@ def _placed(
 ) -> tuple[Executor, list[Unit]]:
     """The executor, unless it was chosen; and the units with the threads that each is to have, in packs where asked."""
     local = executor or executor_named("local", options.executor_options)
-    threads = options.runtime.threads or local.threads(len(trials))
-    units = [replace(unit, threads=options.runtime.threads or unit.threads or threads) for unit in units]
-    if local.packs and options.runtime.engine == PACKING_ENGINE:
+    counts = {trial.id: devices_of(trial, options) for trial in trials}
+    most = max(counts.values(), default=1)
+    threads = options.runtime.threads or threads_of(local, len(trials), most)
+    units = [
+        replace(
+            unit,
+            threads=options.runtime.threads or unit.threads or threads,
+            devices=counts.get(unit.directory.trial, 1),
+        )
+        for unit in units
+    ]
+    if local.packs and most == 1 and options.runtime.engine == PACKING_ENGINE:
         units = list(_in_packs(units, {trial.id: trial for trial in trials}, options.pack, threads))
     if executor is None:
         different = len({unit.threads for unit in units}) > 1  # which one process cannot give
         asked = any(value is not None for value in options.executor_options.values())
-        several = len(units) > 1 and len(devices.layout(len(units), threads=threads).shares) > 1
+        room = len(devices.layout(len(units), threads=threads, devices=most).shares)
+        several = len(units) > 1 and room > 1
         executor = local if several or different or asked else executor_named("inline", {})
     return executor, units
+
+
+def threads_of(executor: Executor, trials: int, devices: int) -> int:
+    """The threads that an executor gives each of so many trials."""
+    # One that gives a trial one device need not know of more.
+    return executor.threads(trials) if devices == 1 else executor.threads(trials, devices)
 
 
 PACKING_ENGINE = "jax"

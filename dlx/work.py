@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Train:
-    """Trains trials under a runtime, with the number of threads that each unit says; can be pickled."""
+    """Trains trials under a runtime, with the number of threads and devices that each unit says; can be pickled."""
 
     runtime: Runtime
 
@@ -26,7 +26,7 @@ class Train:
         """One trial, or those of a pack, from setting to last word."""
         if self.runtime.plugins is not None:
             plugins.load(self.runtime.plugins)
-        worker = _worker(replace(self.runtime, threads=unit.threads or self.runtime.threads))
+        worker = _worker(replace(self.runtime, threads=unit.threads or self.runtime.threads, devices=unit.devices))
         if not unit.companions and place_of(unit.directory) is None:
             run_trial(unit.directory, unit.label, worker, stop, observe, seen=unit.seen)
             return {}

@@ -21,7 +21,8 @@ class Runtime:
 
     ``threads``: of the backend (None: all cores). ``data_dir``: where data sets are looked
     for first. ``download``: whether absent data may be fetched. ``plugins``: the folder of
-    :mod:`dlx.plugins`.
+    :mod:`dlx.plugins`. ``devices``: among how many of one machine a trial's batches are
+    divided (None: as its spec says).
     """
 
     engine: str = "tensorflow"
@@ -29,6 +30,7 @@ class Runtime:
     data_dir: Path | None = None
     download: bool = True
     plugins: Path | None = None
+    devices: int | None = None
 
 
 class Worker:
@@ -49,7 +51,7 @@ class Worker:
     @property
     def engine(self) -> Engine:
         """The engine; raises :class:`~dlx.errors.UsageError` where it cannot be had."""
-        return load_engine(self.runtime.engine, self.runtime.threads)
+        return load_engine(self.runtime.engine, self.runtime.threads).on(self.runtime.devices or 1)
 
     def forget(self) -> None:
         """Let go of everything that would only be there to be found again."""

@@ -38,6 +38,7 @@ def lines(estimate: Estimate) -> list[str]:
     varied = [name for name in names if name not in _FIXED]
     order = [*varied, *(name for name in names if name in _FIXED)]
     workers = f"{counted(estimate.workers, 'worker')} ({estimate.executor}) of {counted(estimate.threads, 'thread')}"
+    workers += f" and {counted(estimate.devices, 'device')}" if estimate.devices > 1 else ""
     each = " each" if estimate.workers > 1 else ""
     resident = f", {size(estimate.resident)} of memory{each}" if estimate.resident else ""
     return [

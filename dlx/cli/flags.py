@@ -55,6 +55,15 @@ class Flags:
             "program: a number, off, or auto (on GPUs, by size).",
         ),
     ] = "auto"
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            "--devices",
+            metavar="N",
+            min=1,
+            help="GPUs of one machine that divide each batch of a trial.  [default: training.devices, 1]",
+        ),
+    ] = None
     retry: Annotated[bool, typer.Option("--retry", help="Run failed and diverged trials again.")] = False
     rerun: Annotated[bool, typer.Option("--rerun", help="Run finished trials again; the old ones move aside.")] = False
     restart: Annotated[

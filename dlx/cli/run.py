@@ -53,7 +53,7 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     from dlx.events import Note, ignore
     from dlx.executors import executor
     from dlx.interruption import Stop
-    from dlx.schedule import Options, decide
+    from dlx.schedule import Options, check_devices, decide
     from dlx.schedule import run as run_experiment
     from dlx.worker import Runtime
 
@@ -63,7 +63,9 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     limit = seconds(flags.max_time) if flags.max_time is not None else None
     options = Options(
         flags.results,
-        Runtime(flags.engine or "tensorflow", flags.threads, flags.data_dir, plugins=flags.plugins),
+        Runtime(
+            flags.engine or "tensorflow", flags.threads, flags.data_dir, plugins=flags.plugins, devices=flags.devices
+        ),
         retry=flags.retry,
         rerun=flags.rerun,
         restart=flags.restart,
@@ -73,6 +75,8 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
         executor=flags.executor,
         executor_options=_executor_options(flags),
     )
+    for experiment in experiments:
+        check_devices(experiment, options)
     shares = _shares(options, experiments, flags.shard)
     decisions = [decide(experiment, share) for experiment, share in zip(experiments, shares, strict=True)]
     to_run = [d.trial for each in decisions for d in each if d.action != "skip"]

@@ -29,7 +29,8 @@ class Unit:
     ``seen`` is its last attempt when it was decided to run it: one that another process has
     ended since is left alone. ``threads``: of the backend (None: all cores). Units with the
     same ``program`` are worth running in one process, which then compiles once. ``companions``
-    are trials that train together with it, in one process and at the same time.
+    are trials that train together with it, in one process and at the same time. ``devices`` of
+    one machine divide its batches among them.
     """
 
     directory: TrialDirectory
@@ -38,6 +39,7 @@ class Unit:
     threads: int | None = None
     program: str = ""
     companions: tuple[Unit, ...] = ()
+    devices: int = 1
 
     @property
     def members(self) -> tuple[Unit, ...]:
@@ -106,13 +108,21 @@ class Executor(MemberFields):
     def ready(self) -> None:
         """Asked before anything is created: raises :class:`~dlx.errors.UsageError` where nothing could be run."""
 
+    def require(self, devices: int) -> None:
+        """Asked before anything is created, of trials with several devices each.
+
+        Raises :class:`~dlx.errors.UsageError` where no trial can have so many.
+        """
+        if devices > 1:
+            raise UsageError(f"the executor {getattr(self, 'name', '')} gives a trial one device, not {devices}")
+
     def at_work(self, directories: Sequence[TrialDirectory]) -> set[str]:
         """The trials that jobs of earlier runs have: what runs there is waited for, not left alone."""
         return set()
 
     @abstractmethod
-    def threads(self, trials: int) -> int:
-        """Threads of each of an experiment's trials (done or not) where nobody says.
+    def threads(self, trials: int, devices: int = 1) -> int:
+        """Threads of each of an experiment's trials (done or not), on so many devices, where nobody says.
 
         Executors on this machine agree on them, so that a trial's bytes do not depend on where it ran.
         """

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dlx import devices as machine
 from dlx.errors import UsageError
 
 CONNECT = 5.0
@@ -92,15 +93,21 @@ class Share:
     gpus: float
 
     def __str__(self) -> str:
-        return f"{self.gpus:g} GPU" if self.gpus else f"{self.cpus} CPU{'s' if self.cpus != 1 else ''}"
+        return (
+            f"{self.gpus:g} GPU{'s' if self.gpus > 1 else ''}"
+            if self.gpus
+            else f"{self.cpus} CPU{'s' if self.cpus != 1 else ''}"
+        )
 
 
-def share(found: Sequence[Node], threads: int, per_gpu: int) -> Share:
-    """A worker's resources: a fraction of a GPU where the cluster has any, else a CPU for each thread.
+def share(found: Sequence[Node], threads: int, per_gpu: int, devices: int = 1) -> Share:
+    """A worker's resources: GPUs or a fraction of one where the cluster has any, else a CPU for each thread.
 
     No more CPUs than the largest node has: a trial that was begun with more threads keeps them,
     and gets the whole node.
     """
+    if devices > 1 and any(node.gpus for node in found):
+        return Share(0, float(devices))
     if any(node.gpus for node in found):
         return Share(0, math.floor(10_000 / per_gpu) / 10_000)  # as fine as Ray counts; rounded up K would not fit
     largest = max((int(node.cpus) for node in found), default=0)
@@ -110,11 +117,22 @@ def share(found: Sequence[Node], threads: int, per_gpu: int) -> Share:
 def capacity(found: Sequence[Node], each: Share) -> int:
     """Workers that the cluster has room for when nobody else uses it."""
     if each.gpus:
+        if each.gpus > 1:
+            return sum(int(node.gpus / each.gpus) for node in found)
         return sum(int(node.gpus) * int(1 / each.gpus) for node in found)
     return sum(int(node.cpus) // each.cpus for node in found)
 
 
-def threads(found: Sequence[Node], trials: int, per_gpu: int, jobs: int | None) -> int:
+def require(found: Sequence[Node], devices: int) -> None:
+    """Raises :class:`~dlx.errors.UsageError` where no node has as many GPUs as a trial is to have."""
+    most = max((int(node.gpus) for node in found), default=0)
+    if devices > (most or machine.virtual()):
+        has = f"{most} GPU{'s' if most > 1 else ''}" if most else "no GPU"
+        message = f"a trial is to train on {devices} devices, and the cluster's largest node has {has}"
+        raise UsageError(message, hint="one trial does not go across machines")
+
+
+def threads(found: Sequence[Node], trials: int, per_gpu: int, jobs: int | None, devices: int = 1) -> int:
     """Threads of each trial: all CPUs divided among as many trials as run at once, as far as each node has them.
 
     On a cluster that is one machine these are the threads that the executor ``local`` gives.
@@ -122,8 +140,9 @@ def threads(found: Sequence[Node], trials: int, per_gpu: int, jobs: int | None) 
     with_gpus = [node for node in found if node.gpus]
     if with_gpus:
         cpus = sum(node.cpus for node in with_gpus)
-        workers = min(sum(int(node.gpus) * per_gpu for node in with_gpus), jobs or max(1, trials))
-        most = min(int(node.cpus) // max(1, min(int(node.gpus) * per_gpu, workers)) for node in with_gpus)
+        places = [int(node.gpus) * per_gpu // devices for node in with_gpus]
+        workers = max(1, min(sum(places), jobs or max(1, trials)))
+        most = min(int(node.cpus) // max(1, min(n, workers)) for node, n in zip(with_gpus, places, strict=True))
     else:
         counts = [int(node.cpus) for node in found if node.cpus >= 1]
         cpus, most = sum(counts), min(counts, default=1)

@@ -215,9 +215,9 @@ class Slot:
         self._first_memory = 0
 
     def _environment(self) -> dict[str, str]:
-        if self._share.gpu is None:
+        if not self._share.gpus:
             return {}
-        environment = {"CUDA_VISIBLE_DEVICES": self._share.gpu.identity}
+        environment = {"CUDA_VISIBLE_DEVICES": ",".join(gpu.identity for gpu in self._share.gpus)}
         if self._shared:
             environment |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         return environment

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from dlx import devices
+from dlx import devices as machine
 from dlx.events import Observer
 from dlx.executors import Executor, Finished, Unit, Work, always
 from dlx.executors._fresh import run_in_fresh_process
@@ -23,8 +23,11 @@ class Spec(Executor):
 
     name: Literal["inline"] = "inline"
 
-    def threads(self, trials: int) -> int:
-        return devices.layout(trials).threads
+    def require(self, devices: int) -> None:
+        machine.require(devices)
+
+    def threads(self, trials: int, devices: int = 1) -> int:
+        return machine.layout(trials, devices=devices).threads
 
     def run(
         self,

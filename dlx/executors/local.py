@@ -21,7 +21,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dlx import devices
+from dlx import devices as machine
+from dlx.errors import UsageError
 from dlx.events import Note, Observer
 from dlx.executors import Executor, Finished, Unit, Work, always
 from dlx.executors._queue import Queue
@@ -61,8 +62,13 @@ class Spec(Executor):
         description="seconds that running trials have to save themselves when they are asked to stop",
     )
 
-    def threads(self, trials: int) -> int:
-        return devices.layout(trials, jobs=self.jobs, per_gpu=self.per_gpu).threads
+    def require(self, devices: int) -> None:
+        if devices > 1 and self.per_gpu > 1:
+            raise UsageError(f"--per-gpu {self.per_gpu}: trials on {devices} devices each share none")
+        machine.require(devices)
+
+    def threads(self, trials: int, devices: int = 1) -> int:
+        return machine.layout(trials, jobs=self.jobs, per_gpu=self.per_gpu, devices=devices).threads
 
     def run(
         self,
@@ -76,8 +82,9 @@ class Spec(Executor):
             return
         waiting = Queue(units)
         threads = max((unit.threads or 1 for unit in units), default=1)
-        layout = devices.layout(len(units), jobs=self.jobs, threads=threads, per_gpu=self.per_gpu)
-        if (hidden := devices.hidden_gpus()) is not None:
+        each = max(unit.devices for unit in units)
+        layout = machine.layout(len(units), jobs=self.jobs, threads=threads, per_gpu=self.per_gpu, devices=each)
+        if (hidden := machine.hidden_gpus()) is not None:
             observe(Note(hidden))
         with tempfile.TemporaryDirectory(prefix="dlx-", ignore_cleanup_errors=True) as place:
             shares = layout.shares[: len(units)]

@@ -78,9 +78,17 @@ class Spec(Executor):
         """Connect; raises :class:`~dlx.errors.UsageError` where there is no cluster to be had."""
         _ray_cluster.connect(self.address)
 
-    def threads(self, trials: int) -> int:
+    def require(self, devices: int) -> None:
+        if devices == 1:
+            return
+        if self.per_gpu > 1:
+            raise UsageError(f"--per-gpu {self.per_gpu}: trials on {devices} devices each share none")
         self.ready()
-        return _ray_cluster.threads(_ray_cluster.nodes(), trials, self.per_gpu, self.jobs)
+        _ray_cluster.require(_ray_cluster.nodes(), devices)
+
+    def threads(self, trials: int, devices: int = 1) -> int:
+        self.ready()
+        return _ray_cluster.threads(_ray_cluster.nodes(), trials, self.per_gpu, self.jobs, devices)
 
     def run(
         self,
@@ -122,6 +130,7 @@ class _Serving:
         self._afresh: set[str] = set()
         self._tries = 0
         self._threads = units[0].threads
+        self._devices = max(unit.devices for unit in units)
         self._at_start = _ray_cluster.nodes()
         self._capacity = _ray_cluster.capacity(self._at_start, self._share(self._threads))
         self._counted = self._served = time.monotonic()
@@ -132,7 +141,7 @@ class _Serving:
 
     def _share(self, threads: int | None) -> Share:
         """What a worker asks for; of GPUs where there were some at the start, whatever joins or leaves."""
-        return _ray_cluster.share(self._at_start, threads or 1, self._spec.per_gpu)
+        return _ray_cluster.share(self._at_start, threads or 1, self._spec.per_gpu, self._devices)
 
     def serve(self) -> Iterator[Finished]:
         patience: float | None = None

@@ -17,8 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
+from dlx import devices as machine
 from dlx.errors import UsageError
 from dlx.events import Note, Observer
 from dlx.executors import Executor, Finished, Unit, Work, always, executor
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 WARNING = 90
 """Seconds before its time limit that SLURM signals a task, which then saves itself and goes back into the queue."""
 
+_MACHINES = ("nodes", "ntasks", "ntasks_per_node", "ntasks_per_gpu", "ntasks_per_socket", "ntasks_per_core")
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 _LENGTH = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?")
 
@@ -75,7 +77,9 @@ class Spec(Executor):
         "goes back into the queue, so it need not be enough for them",
     )
     cpus: Positive = Field(default=1, description="cores of a task, divided among the trials that run in it at once")
-    gpus: Annotated[int, Field(ge=0)] = Field(default=0, description="GPUs of a task")
+    gpus: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="GPUs of a task (default: none, or the devices of a trial where it has several)"
+    )
     mem: str | None = Field(
         default=None, pattern=r"^\d+[KMGT]?$", description="memory of a task: 8G (default: the cluster's)"
     )
@@ -111,12 +115,38 @@ class Spec(Executor):
         except ImportError:
             raise UsageError("the executor slurm needs the package submitit", hint="pip install 'dlx[slurm]'") from None
 
-    def threads(self, trials: int) -> int:
-        return max(1, self.cpus // self._at_once)
+    @field_validator("options")
+    @classmethod
+    def _one_machine(cls, options: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
+        for name, value in options.items():
+            if name.replace("-", "_") in _MACHINES and str(value) != "1":
+                raise ValueError(
+                    f"{name}: {value} would give a task several machines or processes, and one trial trains on the "
+                    "devices of one machine (--devices N, --gpus N)"
+                )
+        return options
 
-    @property
-    def _at_once(self) -> int:
-        return self.jobs or max(1, self.gpus * self.per_gpu)
+    def require(self, devices: int) -> None:
+        if devices == 1:
+            return
+        machine.one_machine_only()
+        if self.per_gpu > 1:
+            raise UsageError(f"--per-gpu {self.per_gpu}: trials on {devices} devices each share none")
+        if 0 < self.gpus < devices:
+            raise UsageError(
+                f"a trial is to train on {devices} devices, and --gpus {self.gpus} is all that a task has",
+                hint=f"--gpus {devices}, all of one machine",
+            )
+
+    def threads(self, trials: int, devices: int = 1) -> int:
+        return max(1, self.cpus // self._at_once(devices))
+
+    def _at_once(self, devices: int) -> int:
+        return self.jobs or max(1, self.gpus * self.per_gpu // devices)
+
+    def _gpus(self, devices: int) -> int:
+        """GPUs of a task: as many as its trials have devices, unless the processor is taken for several."""
+        return self.gpus or (devices * self._at_once(devices) if devices > 1 and not machine.virtual() else 0)
 
     def at_work(self, directories: Sequence[TrialDirectory]) -> set[str]:
         live = live_tasks(_place(directories[0])) if directories else None
@@ -156,7 +186,13 @@ class Spec(Executor):
 
         shares = chunks(units, self.per_task)
         job = Job.new(place, [[unit.directory.trial for unit in share] for share in shares])
-        options = {"jobs": self._at_once, "per_gpu": self.per_gpu, "timeout": self.timeout, "grace": self.grace}
+        devices = max(unit.devices for unit in units)
+        options = {
+            "jobs": self._at_once(devices),
+            "per_gpu": self.per_gpu,
+            "timeout": self.timeout,
+            "grace": self.grace,
+        }
         local = executor("local", options)
         tasks = []
         for number, share in enumerate(shares):
@@ -164,7 +200,7 @@ class Spec(Executor):
             folder = job.folder.absolute()
             tasks.append(Task(folder, job.events(number).absolute(), units_there, work, local))
         sbatch = SlurmExecutor(folder=job.folder.absolute())
-        sbatch.update_parameters(job_name=job.name, **self._parameters())
+        sbatch.update_parameters(job_name=job.name, **self._parameters(self._gpus(devices)))
         try:
             submitted = sbatch.map_array(_call, tasks)
         except (FailedJobError, FailedSubmissionError, subprocess.SubprocessError, OSError) as error:
@@ -176,7 +212,7 @@ class Spec(Executor):
         observe(Note(f"job {job.id}: submitted {trials} in {arrays}; {_log_of(job)}"))
         return [Watched(job, number, list(share)) for number, share in enumerate(shares)]
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, gpus: int) -> dict[str, Any]:
         limit = minutes(self.time)
         extra: dict[str, Any] = {"requeue": True, **self.options}
         if self.mem is not None:
@@ -186,7 +222,7 @@ class Spec(Executor):
             "account": self.account,
             "time": limit,
             "cpus_per_task": self.cpus,
-            "gpus_per_node": self.gpus or None,
+            "gpus_per_node": gpus or None,
             "signal_delay_s": min(WARNING, limit * 15),
             "array_parallelism": self.parallel,
             "setup": self.setup or None,

@@ -42,7 +42,8 @@ def gather(
     """The content of ``environment.json``.
 
     ``spec`` is the text of ``trial.yaml``; ``device`` has at least ``kind`` (``cpu``, or
-    the GPU's model name), which alone decides whether a trial may be continued on it.
+    the GPU's model name) and, of several that divide its batches, ``count``, which alone decide
+    whether a trial may be continued on it.
     """
     return {
         "schema": _SCHEMA,
@@ -101,6 +102,9 @@ def differences(before: Mapping[str, Any], today: Mapping[str, Any]) -> list[str
     kinds = [_mapping(environment.get("device")).get("kind") for environment in (before, today)]
     if kinds[0] != kinds[1]:
         sentences.append(f"the device was {kinds[0]}, now {kinds[1]}")
+    counts = [_mapping(environment.get("device")).get("count", 1) for environment in (before, today)]
+    if counts[0] != counts[1]:
+        sentences.append(f"the number of devices was {counts[0]}, now {counts[1]}")
     old, new = _mapping(before.get("versions")), _mapping(today.get("versions"))
     changed = [package for package in sorted(old.keys() | new.keys()) if old.get(package) != new.get(package)]
     return sentences + [f"{name} was {old.get(name, 'absent')}, now {new.get(name, 'absent')}" for name in changed]

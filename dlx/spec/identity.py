@@ -49,6 +49,7 @@ def _of_setting(setting: Setting) -> dict[str, Any]:
     task = setting.task
     model, training = canonical(setting.model), canonical(setting.training)
     training.pop("checkpoint", None)
+    training.pop("devices", None)
     # Written in by the loss or the task where the spec says nothing: the same trial either way.
     if training.get("loss") == losses.default_for(task):
         del training["loss"]

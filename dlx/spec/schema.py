@@ -7,7 +7,7 @@ language (seeds, axes) is in :mod:`dlx.spec.axes`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -106,6 +106,10 @@ class Training(Fields):
         default="float32", description="type that layers compute in; variables stay float32"
     )
     checkpoint: Checkpoint | None = Field(default=None, description="when to save for resumption; null: dlx decides")
+    devices: Positive = Field(
+        default=1,
+        description="GPUs of one machine among which each batch is divided; as the engine, no part of what is trained",
+    )
 
     @field_validator("class_weights", mode="after")
     @classmethod
@@ -286,6 +290,13 @@ class Setting:
             )
             for position, spec in enumerate(specs)
         )
+
+    def undivided(self, devices: int) -> Iterator[tuple[str, int]]:
+        """The name of each stage whose batches cannot be divided equally among devices, and their size."""
+        for planned in self.pipeline:
+            size = self.dataset.sizes()["train"] if planned.batch_size == "full" else planned.batch_size
+            if size % devices:
+                yield planned.name, size
 
     def steps(self, *, labelled: bool) -> int:
         """Steps in an epoch with training's batch size, of stages with or without labels."""

@@ -189,6 +189,9 @@ def complete(
     model = model.model_copy(update={"output_activation": activation})
     setting = Setting(dataset, model, training, probing, records, staged, pretraining)
     complaints += _stages(setting, sizes)
+    for name, size in setting.undivided(training.devices) if not complaints else ():
+        message = f"{training.devices} devices cannot have equal parts of {size} examples, a batch of stage {name}"
+        complaints.append((("training", "devices"), message))
     for name, probe in () if complaints else probing.items():
         try:
             probe.check(setting)

@@ -63,6 +63,7 @@ def settings(setting: Setting) -> dict[str, Any]:
     values: dict[str, Any] = {name: plain(getattr(setting, name)) for name in SECTIONS if _is_written(setting, name)}
     for field in setting.dataset.path_fields:
         del values["dataset"][field]
+    del values["training"]["devices"]  # how it is trained at one place, as the engine is
     return {**values, "probes": {name: _without_name(probe) for name, probe in values["probes"].items()}}
 
 

@@ -112,6 +112,10 @@ class Stage(ABC):
     metrics: StageMetrics
     whole_network: bool = False
     """Whether ``model`` is the trial's network."""
+    updates_are: Literal["mean", "sum"] = "mean"
+    """What a step's updates are of those that its examples would give."""
+    divisible: bool = True
+    """Whether a step on parts of a batch, put together, is a step on the batch."""
     unnumbered: frozenset[str] = frozenset()
     """Layers of ``model`` that are none of the final network's: their rows have no number."""
 

@@ -174,6 +174,7 @@ class BoltzmannStage(Stage):
         self.state = list(self.model.non_trainable_variables)
         self._call = Call([*variables, *self.state])
         self._chains: list[Any] = []
+        self.divisible = not spec.persistent  # a chain for each example of a batch
         if spec.persistent:
             inputs = (rows, block.input_shape[-1])
             self._chains = [keras.Variable(keras.ops.zeros(inputs), trainable=False, name=f"{block.name}_chains")]

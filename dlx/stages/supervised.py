@@ -200,7 +200,7 @@ class Supervised(Stage):
         self._loss = loss
         self._activation = activation
         self._class_weights = class_weights
-        self._reduction = reduction
+        self._reduction = self.updates_are = reduction
         self._augmentation = tuple(augmentation)
         self._pixels = pixels
         self._reconstructs = reconstructs

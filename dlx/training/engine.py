@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dlx.errors import DlxError, UsageError, nearest
 
@@ -26,12 +26,16 @@ class NotPacked(DlxError):
 
 
 class Engine(ABC):
-    """One backend in this process, with as many threads as it was started with."""
+    """One backend in this process, with as many threads as it was started with.
+
+    ``devices``: among how many the programs that it compiles divide a batch.
+    """
 
     name: str
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.devices = 1
         self._programs: dict[str, Program] = {}
 
     @abstractmethod
@@ -45,6 +49,21 @@ class Engine(ABC):
     @abstractmethod
     def device(self) -> str:
         """The kind of device, on which a trial's bytes depend: ``cpu``, or the name of the GPU."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Devices of that kind in this process."""
+
+    def on(self, devices: int) -> Self:
+        """The engine, which from now on divides each batch among so many devices.
+
+        Raises :class:`~dlx.errors.UsageError` where there are not so many.
+        """
+        if devices != self.devices and devices > (there := self.count()):
+            here = f"{there} of kind {self.device()}"
+            raise UsageError(f"a trial is to train on {devices} devices, and this process has {here}")
+        self.devices = devices
+        return self
 
     def program(
         self,
@@ -60,7 +79,7 @@ class Engine(ABC):
 
         ``keep``: stages of the trial, whose programs the next seed needs again.
         """
-        signature = f"{signature}/{batch_size}/{watch}/{len(splits.train)}"
+        signature = f"{signature}/{batch_size}/{watch}/{len(splits.train)}/{self.devices}"
         return self._kept(signature, lambda: self.compile(build(), batch_size, watch=watch), splits, keep)
 
     def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
+from dlx import devices
 from dlx.errors import UsageError
 from dlx.sources import Splits
 
@@ -30,6 +31,7 @@ if "keras" not in sys.modules:
 import jax
 import jax.numpy as jnp
 import keras
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dlx.stages import Batch, Stage, Tensor
 from dlx.training.engine import Engine
@@ -40,6 +42,8 @@ def start(threads: int | None) -> JaxEngine:
     """Make the engine; ``threads`` limits XLA's pool where this is the first use of JAX in the process."""
     if keras.backend.backend() != "jax":
         raise UsageError(f"KERAS_BACKEND is {keras.backend.backend()!r} but the engine asked for is jax")
+    if os.environ.get(devices.VIRTUAL) and (count := devices.virtual()):
+        jax.config.update("jax_num_cpu_devices", count)
     limited = _limit_threads(threads)
     _keep_compiled(limited)
     return JaxEngine(limited)
@@ -64,6 +68,7 @@ def _keep_compiled(threads: int) -> None:
 
 
 _CACHE_BYTES = 1 << 30
+_BY_EXAMPLE = PartitionSpec("batch")
 
 
 def _processor() -> str:
@@ -92,7 +97,7 @@ class JaxEngine(Engine):
     name = "jax"
 
     def compile(self, stage: Stage, batch_size: int, *, watch: bool) -> Program:
-        return JaxProgram(stage, batch_size, watch=watch)
+        return JaxProgram(stage, batch_size, watch=watch, devices=self.devices)
 
     def pack(
         self,
@@ -123,24 +128,42 @@ class JaxEngine(Engine):
         device = jax.devices()[0]
         return "cpu" if device.platform == "cpu" else str(device.device_kind)
 
+    def count(self) -> int:
+        return len(jax.devices())
+
 
 class JaxProgram(Program):
-    """One stage on JAX; everything a step changes is an argument of the compiled loop and a result."""
+    """One stage on JAX; everything a step changes is an argument of the compiled loop and a result.
 
-    def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
-        super().__init__(stage, batch_size, watch=watch)
+    On several devices it is the same program over the whole batch, whose examples lie on all of
+    them, everything else being on each: the compiler divides the work, so that every mean,
+    every statistic and every drawn number is that of the whole batch. (What
+    ``keras.distribution.DataParallel`` arranges for ``fit``, without its state of the process.)
+    """
+
+    def __init__(self, stage: Stage, batch_size: int, *, watch: bool, devices: int = 1) -> None:
+        self._everywhere: Any = None
+        if devices > 1:
+            mesh = Mesh(np.array(jax.devices()[:devices]), ("batch",))
+            self._everywhere, self._in_parts = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, _BY_EXAMPLE)
+        super().__init__(stage, batch_size, watch=watch, devices=devices)
         self._scale: Tensor | None = None
         self._loops: dict[int, Any] = {}
-        self._evaluation = jax.jit(self._evaluate_in_blocks, static_argnums=(0,))
+        self._evaluation = jax.jit(self._evaluate_in_blocks, static_argnums=(0,), out_shardings=self._everywhere)
 
     def _to_device(self, array: np.ndarray) -> Tensor:
-        return jnp.asarray(array)
+        return jnp.asarray(array) if self.devices == 1 else jax.device_put(array, self._everywhere)
+
+    def _divided(self, array: Tensor) -> Tensor:
+        if self.devices == 1 or array.shape[0] % self.devices:
+            return array
+        return jax.lax.with_sharding_constraint(array, self._in_parts)
 
     def _read(self, variable: Any) -> Tensor:
         return variable.value
 
     def _compile(self, function: Callable[..., Any], *, shared: int = 0) -> Callable[..., Any]:
-        compiled: Callable[..., Any] = jax.jit(function)
+        compiled: Callable[..., Any] = jax.jit(function, out_shardings=self._everywhere)
         return compiled
 
     def save_model(self, path: Path) -> None:
@@ -151,6 +174,8 @@ class JaxProgram(Program):
         self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
     ) -> None:
         carried = (self._values(), self._state(), self._optimizer_values(), self._accumulated)
+        if self.devices > 1:  # what was assigned since is on one device, and has no buffer on the others to give
+            carried = jax.device_put(carried, self._everywhere)
         numbers = [jnp.asarray(number, jnp.int32) for number in bounds]
         carried = self._loop_over(rows, carried, self._own(), order, numbers, inputs, targets, self._scaling)
         values, state, optimizers, self._accumulated = jax.block_until_ready(carried)
@@ -159,7 +184,8 @@ class JaxProgram(Program):
     def _loop_over(self, rows: int, *arguments: Any) -> Any:
         """Call the compiled steps, which are given the buffers of what they change."""
         if rows not in self._loops:
-            self._loops[rows] = jax.jit(partial(self._steps, rows), donate_argnums=(0,))
+            steps = partial(self._steps, rows)
+            self._loops[rows] = jax.jit(steps, donate_argnums=(0,), out_shardings=self._everywhere)
         return self._loops[rows](*arguments)
 
     def _own(self) -> dict[str, Any]:
@@ -185,7 +211,8 @@ class JaxProgram(Program):
         def body(step: Tensor, carried: Any) -> Any:
             values, state, optimizers, accumulated = carried
             chosen = jax.lax.dynamic_slice(order, ((step - offset) * self.batch_size,), (rows,))
-            batch = Batch(scaled(inputs[chosen], *scaling), targets[chosen])
+            taken, wanted = (self._divided(array[chosen]) for array in (inputs, targets))
+            batch = Batch(scaled(taken, *scaling), wanted)
             self._scale = self._loss_scale(optimizers)
             result, added = self._step(values, state, batch, own["words"], first_step + step)
             moved, advanced = {}, {}
@@ -235,7 +262,7 @@ class JaxProgram(Program):
             start = number * rows
             first = jnp.minimum(start, count - rows)
             block = (jax.lax.dynamic_slice_in_dim(array, first, rows) for array in (inputs, targets))
-            taken, wanted = block
+            taken, wanted = map(self._divided, block)
             fresh = (jnp.arange(rows) + first >= jnp.maximum(start, seen)).astype(jnp.float32)
             sums = self.stage.evaluate(values, state, Batch(scaled(taken, *scaling), wanted), fresh)
             return accumulate(accumulated, [sums[name] for name in self._sum_names])

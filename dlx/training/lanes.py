@@ -96,6 +96,9 @@ class LaneEngine(Engine):
     def device(self) -> str:
         return self._pack.engine.device()
 
+    def count(self) -> int:
+        return self._pack.engine.count()
+
     def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:
         def agreed(given: Mapping[int, Any]) -> dict[int, Any]:
             return dict.fromkeys(given, choose(list(given.values())))

@@ -74,13 +74,15 @@ class Program(ABC):
     """One stage on one backend, with the training data on the device or streamed to it.
 
     ``steps``: steps per epoch, the last of which may be a smaller batch. A program outlives
-    a trial: :meth:`load` starts the next one without compiling again.
+    a trial: :meth:`load` starts the next one without compiling again. ``devices``: among how
+    many each batch is divided; one that does not divide is computed whole.
     """
 
     _key: type[StepKey] = StepKey
 
-    def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
+    def __init__(self, stage: Stage, batch_size: int, *, watch: bool, devices: int = 1) -> None:
         self.stage = stage
+        self.devices = devices
         self.batch_size = batch_size
         self._watch = watch
         for group in stage.groups.values():
@@ -203,12 +205,15 @@ class Program(ABC):
     ) -> tuple[StepResult, list[Tensor]]:
         """What the stage makes of a batch, and what is added to the accumulators."""
         result = self.stage.step(values, state, batch, self._key(words, step), self._differentiate)
+        return result, self._added(result)
+
+    def _added(self, result: StepResult) -> list[Tensor]:
         added = [result.sums[name] for name in self._sum_names]
         if self._watch:
             recorded = result.updates if result.gradients is None else result.gradients
             gradients = [gradient for name in self.stage.groups for gradient in recorded[name]]
             added.append(ops.stack([self._square_sum(gradient) for gradient in gradients]))
-        return result, added
+        return added
 
     def _with_penalties(
         self,
@@ -282,7 +287,13 @@ class Program(ABC):
         return dict(zip(self._sum_names, totals, strict=True))
 
     def _rows_at_once(self, examples: int) -> int:
-        return evaluation_rows(self.stage.model, examples)
+        """So that the devices have equal parts, where there are enough examples."""
+        rows = evaluation_rows(self.stage.model, examples)
+        return max(1, rows // self.devices) * self.devices if examples >= self.devices else rows
+
+    def _divided(self, array: Tensor) -> Tensor:
+        """Examples of which each device is to compute a part, where a program can say so of its tensors."""
+        return array
 
     def measure(self, probe: ProbeSpec, examples: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """A probe's numbers over the examples that it looks at, of a part that there is.
@@ -293,7 +304,7 @@ class Program(ABC):
         if identity not in self._measures:
 
             def measured(values: Values, state: Sequence[Tensor], inputs: Tensor, targets: Tensor, scaling: Any) -> Any:
-                batch = Batch(scaled(inputs, *scaling), targets)
+                batch = Batch(scaled(self._divided(inputs), *scaling), self._divided(targets))
                 return probe.measure(self.stage, values, state, batch, self._differentiate)
 
             combine = self._over_trials(probe.combine)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dlx import devices
 from dlx.errors import UsageError
 from dlx.training.chatter import silenced
 
@@ -20,7 +21,8 @@ with silenced():
     import keras
     import tensorflow as tf
 
-from dlx.stages import Batch, Stage, Tensor
+from dlx.stages import Batch, Stage, StepResult, Tensor, Values
+from dlx.training import tensorflow_replicas as replicas
 from dlx.training.engine import Engine
 from dlx.training.program import Program, StepKey, accumulate, scaled
 
@@ -34,6 +36,9 @@ def start(threads: int | None) -> TensorFlowEngine:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
+    if count := devices.virtual():
+        parts = [tf.config.LogicalDeviceConfiguration()] * count
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     for device in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(device, True)
     return TensorFlowEngine(threads)
@@ -45,7 +50,7 @@ class TensorFlowEngine(Engine):
     name = "tensorflow"
 
     def compile(self, stage: Stage, batch_size: int, *, watch: bool) -> Program:
-        return TensorFlowProgram(stage, batch_size, watch=watch)
+        return TensorFlowProgram(stage, batch_size, watch=watch, devices=self.devices)
 
     def out_of_memory(self, error: BaseException) -> str | None:
         if isinstance(error, MemoryError):
@@ -60,6 +65,9 @@ class TensorFlowEngine(Engine):
             return "cpu"
         return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
 
+    def count(self) -> int:
+        return len(replicas.devices())
+
 
 class ThreefryKey(StepKey):
     """Uniform numbers by Threefry: ten times as fast as Keras' Philox in a loop under XLA on a CPU."""
@@ -72,12 +80,15 @@ class TensorFlowProgram(Program):
     """One stage on TensorFlow.
 
     Dense nets run under XLA, which fuses their small operations; convolutions on a CPU do
-    not (XLA's are several times slower there than TensorFlow's own).
+    not (XLA's are several times slower there than TensorFlow's own). Nor does a program for
+    several devices, which XLA does not compile on this backend.
     """
 
-    def __init__(self, stage: Stage, batch_size: int, *, watch: bool) -> None:
-        super().__init__(stage, batch_size, watch=watch)
-        self._xla = bool(tf.config.list_physical_devices("GPU")) or not _convolves(stage.model)
+    def __init__(self, stage: Stage, batch_size: int, *, watch: bool, devices: int = 1) -> None:
+        self._replicas = replicas.Replicas(stage, devices) if devices > 1 else None
+        super().__init__(stage, batch_size, watch=watch, devices=devices)
+        fast = bool(tf.config.list_physical_devices("GPU")) or not _convolves(stage.model)
+        self._xla = fast and devices == 1
         self._loops: dict[int, Any] = {}
         self._evaluation = tf.function(self._evaluate_in_blocks, autograph=False, reduce_retracing=True)
 
@@ -130,9 +141,13 @@ class TensorFlowProgram(Program):
                 taken, wanted = (_rows(array, first, rows) for array in (inputs, targets))
             else:
                 taken, wanted = (tf.gather(array, tf.slice(order, [first], [rows])) for array in (inputs, targets))
-            batch = Batch(scaled(taken, *scaling), wanted)
             values, state = self._values(), self._state()
-            result, added = self._step(values, state, batch, words, first_step + step)
+            if self._replicas is not None and rows % self.devices == 0:
+                result = self._step_in_parts(values, state, (taken, wanted), scaling, words, first_step + step)
+                added = self._added(result)
+            else:
+                batch = Batch(scaled(taken, *scaling), wanted)
+                result, added = self._step(values, state, batch, words, first_step + step)
             scale = self._loss_scale()
             for name, group in self.stage.groups.items():
                 gradients = self._with_penalties(group, values[name], result.updates[name], scale)
@@ -144,6 +159,19 @@ class TensorFlowProgram(Program):
 
         _, done = tf.while_loop(lambda step, _: step < hi, body, (lo, list(accumulated)), parallel_iterations=1)
         return list(done)
+
+    def _step_in_parts(
+        self, values: Values, state: Sequence[Tensor], examples: Sequence[Tensor], scaling: Sequence[Tensor],
+        words: Tensor, step: Tensor,
+    ) -> StepResult:  # fmt: skip
+        """What the stage makes of a batch of which each device has a part."""
+        assert self._replicas is not None
+
+        def part(number: int, state: Sequence[Tensor], inputs: Tensor, targets: Tensor) -> StepResult:
+            key = self._key(replicas.apart(words, number), step)
+            return self.stage.step(values, state, Batch(scaled(inputs, *scaling), targets), key, self._differentiate)
+
+        return self._replicas.step(part, state, examples)
 
     def _differentiate(self, function: Callable[[list[Tensor]], tuple[Tensor, Any]], values: Sequence[Tensor]) -> Any:
         scale = self._loss_scale()
@@ -173,11 +201,13 @@ class TensorFlowProgram(Program):
         return tf.reduce_sum(tf.ones([1, columns.shape[0]]) @ columns)
 
     def _evaluate(self, rows: int, seen: int, inputs: Tensor, targets: Tensor) -> Sequence[Tensor]:
-        found: Sequence[Tensor] = self._evaluation(tf.constant(rows), tf.constant(seen), inputs, targets, self._scaling)
+        parts = self.devices if rows % self.devices == 0 else 1
+        arguments = tf.constant(rows), tf.constant(seen), inputs, targets, self._scaling
+        found: Sequence[Tensor] = self._evaluation(parts, *arguments)
         return found
 
     def _evaluate_in_blocks(
-        self, rows: Tensor, seen: Tensor, inputs: Tensor, targets: Tensor, scaling: Sequence[Tensor]
+        self, parts: int, rows: Tensor, seen: Tensor, inputs: Tensor, targets: Tensor, scaling: Sequence[Tensor]
     ) -> list[Tensor]:
         """The last block ends with the last example, and so overlaps the one before."""
         count = tf.shape(inputs)[0]
@@ -185,9 +215,14 @@ class TensorFlowProgram(Program):
 
         def body(start: Tensor, accumulated: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
             first = tf.minimum(start, count - rows)
-            batch = Batch(scaled(inputs[first : first + rows], *scaling), targets[first : first + rows])
+            block = inputs[first : first + rows], targets[first : first + rows]
             fresh = tf.cast(tf.range(rows) + first >= tf.maximum(start, seen), tf.float32)
-            sums = self.stage.evaluate(values, state, batch, fresh)
+
+            def sums_of(inputs: Tensor, targets: Tensor, fresh: Tensor) -> dict[str, Tensor]:
+                return self.stage.evaluate(values, state, Batch(scaled(inputs, *scaling), targets), fresh)
+
+            divides = self._replicas if parts > 1 else None
+            sums = sums_of(*block, fresh) if divides is None else divides.sums(sums_of, (*block, fresh))
             return start + rows, accumulate(accumulated, [sums[name] for name in self._sum_names])
 
         zeros = [tf.zeros(shape) for shape in self._sum_shapes for _ in range(2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,8 +71,27 @@ def test_memory_bounds_the_workers(machine: Any) -> None:
 def test_gpus_are_divided(machine: Any, trials: int, given: dict[str, int], shown: list[str]) -> None:
     machine(gpus=2)
     found = devices.layout(trials, **given)
-    assert [share.gpu.identity for share in found.shares if share.gpu] == shown
+    assert [gpu.identity for share in found.shares for gpu in share.gpus] == shown
     assert found.threads == 8 // len(shown)
+
+
+@pytest.mark.parametrize(
+    ("trials", "given", "shown"),
+    [
+        (9, {"devices": 2}, [["GPU-0", "GPU-1"], ["GPU-2", "GPU-3"]]),
+        (1, {"devices": 2}, [["GPU-0", "GPU-1"]]),
+        (9, {"devices": 3}, [["GPU-0", "GPU-1", "GPU-2"]]),
+        (9, {"devices": 2, "jobs": 1}, [["GPU-0", "GPU-1"]]),
+    ],
+)
+def test_a_trial_gets_several_gpus(machine: Any, trials: int, given: dict[str, int], shown: list[list[str]]) -> None:
+    machine(gpus=5)
+    found = devices.layout(trials, **given)
+    assert [[gpu.identity for gpu in share.gpus] for share in found.shares] == shown
+    assert found.threads == 8 // len(shown)
+    devices.require(5)
+    with pytest.raises(UsageError, match=r"6 devices.*5 GPUs"):
+        devices.require(6)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +126,8 @@ def test_quotas_of_cgroups_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def placed(options: Options, trials: int, units: list[Unit]) -> tuple[Executor, list[int | None]]:
-    chosen, ready = schedule._placed(None, options, [None] * trials, units)  # type: ignore[list-item]
+    one = SimpleNamespace(id="", setting=SimpleNamespace(training=SimpleNamespace(devices=1)))
+    chosen, ready = schedule._placed(None, options, [one] * trials, units)  # type: ignore[list-item]
     return chosen, [unit.threads for unit in ready]
 
 

@@ -18,7 +18,7 @@ from dlx.errors import UsageError
 from dlx.events import Event, Note
 from dlx.executors import Unit, executor
 from dlx.executors import ray as member
-from dlx.executors._ray_cluster import Node, Share, capacity, share, threads
+from dlx.executors._ray_cluster import Node, Share, capacity, require, share, threads
 from dlx.executors._ray_slot import Slot
 from dlx.interruption import Stop
 from dlx.progress import read_report
@@ -68,16 +68,24 @@ def nodes(*resources: tuple[float, float]) -> list[Node]:
         (nodes((8, 2), (64, 0)), 40, {}, 2, 4, Share(0, 1.0)),
         (nodes((8, 2), (8, 1)), 40, {"per_gpu": 2}, 6, 2, Share(0, 0.5)),
         (nodes((8, 1)), 40, {"per_gpu": 7}, 7, 1, Share(0, 0.1428)),
+        (nodes((8, 4), (8, 3)), 40, {"devices": 2}, 3, 4, Share(0, 2.0)),
+        (nodes((8, 4), (8, 1)), 1, {"devices": 4}, 1, 8, Share(0, 4.0)),
         (nodes(), 40, {}, 0, 1, Share(1, 0)),
     ],
 )
 def test_a_cluster_is_divided(
     found: list[Node], trials: int, given: dict[str, int], workers: int, each: int, asked: Share
 ) -> None:
-    per_gpu, jobs = given.get("per_gpu", 1), given.get("jobs")
-    assert threads(found, trials, per_gpu, jobs) == each
-    assert share(found, each, per_gpu) == asked
+    per_gpu, jobs, devices = given.get("per_gpu", 1), given.get("jobs"), given.get("devices", 1)
+    assert threads(found, trials, per_gpu, jobs, devices) == each
+    assert share(found, each, per_gpu, devices) == asked
     assert capacity(found, asked) == workers
+
+
+def test_a_trial_has_no_more_devices_than_one_node() -> None:
+    require(nodes((8, 4), (8, 1)), 4)
+    with pytest.raises(UsageError, match="largest node has 4 GPUs"):
+        require(nodes((8, 4), (8, 4)), 8)
 
 
 def test_a_trial_begun_with_more_threads_than_any_node_has_gets_a_whole_one() -> None:
