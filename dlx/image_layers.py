@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dlx.errors import FieldError
-from dlx.layers import Conv2D, Layer, Pair, Shape, Variable, Window
+from dlx.layers import Conv2D, Initializers, Layer, Pair, Shape, Variable, Window
 
 
 def verify_images(net: str, input_shape: Shape, smallest: int) -> None:
@@ -124,3 +124,70 @@ class Preprocessing(Layer):
         from dlx.keras_image_layers import Preprocessing as KerasPreprocessing
 
         return KerasPreprocessing(self.mode, name=self.name)
+
+
+@dataclass(frozen=True)
+class LocallyConnected2D(Layer):
+    """A convolution (stride 1, zeros around) that has a kernel and a bias of its own at every position."""
+
+    filters: int
+    kernel: Pair
+    initializers: Initializers
+
+    has_kernel = True
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, (1, 1))
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        return (*inputs[0][:2], self.filters)
+
+    def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
+        height, width, maps = inputs[0]
+        kernel = Variable("kernel", (height, width, math.prod(self.kernel) * maps, self.filters))
+        return kernel, Variable("bias", (height, width, self.filters))
+
+    def multiply_adds(self, *inputs: Shape) -> int:
+        return self.variables(*inputs)[0].size
+
+    def connections(self, *inputs: Shape) -> int:
+        return sum(variable.size for variable in self.variables(*inputs))
+
+    def build(self) -> Any:
+        from dlx.keras_image_layers import LocallyConnected2D as KerasLocallyConnected2D
+
+        return KerasLocallyConnected2D(
+            self.filters,
+            self.kernel,
+            kernel_initializer=self.initializers.kernel.build(),
+            bias_initializer=self.initializers.bias.build(),
+            name=self.name,
+        )
+
+
+@dataclass(frozen=True)
+class Maxout(Layer):
+    """The largest of each ``pieces`` neighbouring maps (Goodfellow et al. 2013)."""
+
+    pieces: int
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        if inputs[0][-1] % self.pieces:
+            raise FieldError(f"{inputs[0][-1]} maps cannot be divided into groups of {self.pieces}")
+        return (*inputs[0][:-1], inputs[0][-1] // self.pieces)
+
+    def build(self) -> Any:
+        from dlx.keras_image_layers import Maxout as KerasMaxout
+
+        return KerasMaxout(self.pieces, name=self.name)
+
+
+@dataclass(frozen=True)
+class SubtractiveNormalization(Layer):
+    """Each map minus the mean of all maps over the 3×3 positions around (after Jarrett et al. 2009)."""
+
+    def build(self) -> Any:
+        from dlx.keras_image_layers import SubtractiveNormalization as KerasSubtractiveNormalization
+
+        return KerasSubtractiveNormalization(name=self.name)

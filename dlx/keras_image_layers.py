@@ -206,3 +206,90 @@ class Preprocessing(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode}
+
+
+@register
+class LocallyConnected2D(keras.layers.Layer):
+    """A 'same' convolution at stride 1 with a kernel of its own at every position: (height, width, inputs, filters)."""
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Sequence[int],
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size = filters, tuple(kernel_size)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        _, height, width, maps = input_shape
+        inputs = self.kernel_size[0] * self.kernel_size[1] * maps
+        kernel = height, width, inputs, self.filters
+        self.kernel = self.add_weight(name="kernel", shape=kernel, initializer=self.kernel_initializer)
+        bias = height, width, self.filters
+        self.bias = self.add_weight(name="bias", shape=bias, initializer=self.bias_initializer)
+
+    def draw_initial(self, name: str, shape: Any, draw: Any) -> Any:
+        """Each position's kernel as that of a unit which sees a window: its fans are not those of the whole array."""
+        if name == "bias":
+            return draw(self.bias_initializer, shape)
+        return draw(self.kernel_initializer, shape, (shape[2], self.filters))
+
+    def call(self, inputs: Any) -> Any:
+        height, width = inputs.shape[1:3]
+        above, left = ((size - 1) // 2 for size in self.kernel_size)
+        below, right = (size // 2 for size in self.kernel_size)
+        padded = ops.pad(inputs, [[0, 0], [above, below], [left, right], [0, 0]])
+        windows = [
+            padded[:, row : row + height, column : column + width, :]
+            for row in range(self.kernel_size[0])
+            for column in range(self.kernel_size[1])
+        ]
+        return ops.einsum("bhwi,hwio->bhwo", ops.concatenate(windows, axis=-1), self.kernel) + self.bias
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[:3], self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+        }
+
+
+@register
+class Maxout(keras.layers.Layer):
+    """The largest of each so many neighbouring maps."""
+
+    def __init__(self, pieces: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pieces = pieces
+
+    def call(self, inputs: Any) -> Any:
+        maps = inputs.shape[-1] // self.pieces
+        return ops.max(ops.reshape(inputs, (-1, *inputs.shape[1:-1], maps, self.pieces)), axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[:-1], input_shape[-1] // self.pieces)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "pieces": self.pieces}
+
+
+@register
+class SubtractiveNormalization(keras.layers.Layer):
+    """Each map minus the mean of all maps over the 3×3 positions around, positions beyond the edge left out."""
+
+    def call(self, inputs: Any) -> Any:
+        over_maps = ops.mean(inputs, axis=-1, keepdims=True)
+        return inputs - ops.average_pool(over_maps, (3, 3), (1, 1), "same")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape

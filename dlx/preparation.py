@@ -51,7 +51,7 @@ def prepare(
         keep=len(setting.pipeline),
     )
     own = program.stage.own_state(randomness.generator(trial.seed.order, f"state/{planned.name}"))
-    program.load(_initial_values(trial, program.stage, splits) | own | dict(handed or {}), trial.seed.order)
+    program.load(_initial_values(trial, program.stage, splits, worker) | own | dict(handed or {}), trial.seed.order)
     return program
 
 
@@ -135,8 +135,8 @@ def numbered(network: Network) -> tuple[tuple[int, str], ...]:
     return tuple((numbers[name], name) for name in names if name in numbers)
 
 
-def _initial_values(trial: Trial, stage: Stage, splits: Splits) -> Arrays:
-    """Weights drawn in NumPy by (seed, variable), and the keys of the layers that draw for themselves."""
+def _initial_values(trial: Trial, stage: Stage, splits: Splits, worker: Worker) -> Arrays:
+    """Weights drawn in NumPy by (seed, variable) or from a file, and the keys of the layers that draw."""
     import numpy as np
 
     from dlx.initializers import initial_values
@@ -146,6 +146,11 @@ def _initial_values(trial: Trial, stage: Stage, splits: Splits) -> Arrays:
     present = {layer.name for layer in model.layers}
     explicit = {key: value for key, value in explicit.items() if key[0] in present}
     values = initial_values(model, lambda purpose: randomness.generator(trial.seed.init, purpose), explicit)
+    given = trial.setting.model.weights_file(splits.info.input_shape, trial.setting.outputs)
+    if given is not None:
+        from dlx.applications.weights import initial_values as offered
+
+        values |= offered(model, *given, worker.places)
     generators = [variable for variable in model.non_trainable_variables if variable.path not in values]
     for number, variable in enumerate(generators, start=1):
         # Two words, the second a counter. Keras numbers generators through the life of the process, so

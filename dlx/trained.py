@@ -109,11 +109,13 @@ class Trained:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """A name for every class; none in a regression."""
+        """A name for every class, words where the data set has ImageNet's ids; none in a regression."""
+        from dlx.applications.classes import in_words
+
         info = self.info
         if info.task == "regression":
             return ()
-        return info.class_names or tuple(str(label) for label in range(info.outputs))
+        return in_words(info.class_names) or tuple(str(label) for label in range(info.outputs))
 
     @property
     def activation(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dlx.training.engine import Engine, load_engine
 
 if TYPE_CHECKING:
-    from dlx.datasets import DatasetSpec
+    from dlx.datasets import DatasetSpec, Places
     from dlx.sources import Splits
 
 
@@ -58,20 +58,25 @@ class Worker:
         self._data = self._even = None
         self.engine.forget()
 
+    @property
+    def places(self) -> Places:
+        """Where data, and weights that others trained, are looked for."""
+        from dlx.datasets import Places
+
+        return Places.here(self.runtime.data_dir, download=self.runtime.download)
+
     def load(self, dataset: DatasetSpec, seed: int | None = None, between: Callable[[], None] = lambda: None) -> Splits:
         """A data set's parts; those of the last trial are kept, on the device as well.
 
         ``seed``: that of a trial to be trained, which ``dataset.rebalance`` draws by; None leaves the
         classes as they are. ``between`` is called now and then where that takes long.
         """
-        from dlx.datasets import Places
         from dlx.sources import with_labels
 
         identity = json.dumps([dataset.digest(), dataset.model_dump(mode="json"), str(dataset.fold)], sort_keys=True)
         if self._data is None or self._data[0] != identity:
             self._data = self._even = None  # two sets need not fit in memory at once
-            places = Places.here(self.runtime.data_dir, download=self.runtime.download)
-            splits = dataset.load(places)
+            splits = dataset.load(self.places)
             self._data = identity, splits if dataset.labelled is None else with_labels(splits, dataset.labelled)
         if dataset.rebalance is None or seed is None:
             return self._data[1]

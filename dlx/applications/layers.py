@@ -36,7 +36,7 @@ class Recorded(Layer):
         from dlx import keras_image_layers
 
         made = getattr(keras_image_layers if self.kind in _OWN else keras.layers, self.kind)
-        return made.from_config({**self.config, **self._drawing(), "name": self.name})
+        return made(**self.config, **self._drawing(), name=self.name)
 
     def _drawing(self) -> dict[str, int]:
         """A seed of its own gives each layer that draws a generator of its own, whose state the engine sets."""

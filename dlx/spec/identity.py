@@ -58,6 +58,9 @@ def _of_setting(setting: Setting) -> dict[str, Any]:
     dataset = {**canonical(setting.dataset), "digest": setting.dataset.digest()}
     for field in setting.dataset.path_fields:
         dataset.pop(field, None)  # what is in a file counts, not where it is
+    if (given := setting.model.weights_file(setting.dataset.info().input_shape, setting.outputs)) is not None:
+        file, _ = given
+        model["weights_digest"] = file.hash or file.url  # of a file without one Keras does not say what it is to hold
     stages = {"stages": canonical(setting.stages)} if setting.stages else {}
     pretraining = canonical(setting.pretraining)
     before = {"pretraining": pretraining} if pretraining != canonical(NO_PRETRAINING) else {}

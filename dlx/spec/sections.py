@@ -210,6 +210,10 @@ def _stages(setting: Setting, sizes: Mapping[str, int]) -> list[Complaint]:
     except FieldError as error:
         return [(("pretraining", *error.path), error.message)]
     complaints: list[Complaint] = []
+    begins = setting.model.weights_file(setting.dataset.info().input_shape, setting.outputs) is not None
+    if begins and not all(spec.whole_network for spec in specs):
+        message = "the model begins with weights from a file (model.weights): there is nothing left to pretrain"
+        complaints.append((("stages",) if listed else ("pretraining",), message))
     for position, spec in enumerate(specs):
         where: tuple[PathKey, ...] = ("stages", position) if listed else ("pretraining",)
         try:
