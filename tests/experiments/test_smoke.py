@@ -11,7 +11,12 @@ from dlx import shipped
 from dlx.cli.main import main
 from dlx.spec import Experiment, load
 
-NAMES = list(shipped.experiments())
+# Nets of hundreds of layers, most of whose time goes into building and compiling them.
+GIANTS = ("googlenet", "inception-v3", "resnet50", "resnet152", "vgg16", "xception")
+NAMES = [
+    pytest.param(name, marks=[pytest.mark.slow] if name.removeprefix("convnets/imagenet-") in GIANTS else [])
+    for name in shipped.experiments()
+]
 
 TRIALS = 12
 STEPS = 1000

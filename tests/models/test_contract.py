@@ -39,6 +39,8 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, ...], int]] = [
     ("cifar_vgg", {"depth": 19, "width": 2, "dense": [], "normalization": "none"}, (32, 32, 1), 10),
     ("squeezenet", {}, (21, 24, 3), 10),
     ("squeezenet", {"version": "1.1"}, (17, 17, 1), 10),
+    ("svhn", {"depth": 11, "maps": 6, "dense": 8}, (17, 16, 1), 10),
+    ("svhn", {"depth": 1, "maps": 2}, (8, 8, 3), 10),
     ("mlp", {"depth": 0}, (64,), 10),
     ("mlp", {"hidden": [7, 5], "normalization": "batch", "dropout": 0.5, "input_dropout": 0.2}, (8, 8, 1), 1),
     ("mlp", {"depth": 3, "width": 4, "normalization": "layer", "use_bias": False}, (20,), 3),
@@ -220,11 +222,12 @@ settings = {
     "lenet5": [{}, {"variant": "original"}],
     "mobilenet": [{}],
     "squeezenet": [{}],
+    "svhn": [{"maps": 6, "dense": 8}],
 }
 sizes = {"alexnet": 67, "application": 32, "cifar_vgg": 32, "mobilenet": 32}
 colours = ("application",)
 # Those of keras.applications are many layers of few kinds: two of them go through nearly all.
-large = ("inception_v3", "resnet", "vgg", "xception")
+large = ("googlenet", "inception_v3", "resnet", "vgg", "xception")
 names = [name for name in registry.names() if name not in large]
 for name in names:
     for fields in settings.get(name, [{"normalization": "batch"}]):

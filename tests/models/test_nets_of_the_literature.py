@@ -54,6 +54,7 @@ def test_a_plain_net_has_the_weights_of_its_residual_twin() -> None:
         ("squeezenet", {"version": "1.1"}, 17),
         ("cifar_resnet", {}, 8),
         ("cifar_vgg", {}, 32),
+        ("svhn", {}, 8),
     ],
 )
 def test_the_smallest_image_is_the_smallest(name: str, settings: dict[str, Any], smallest: int) -> None:
@@ -77,6 +78,8 @@ SMALL: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
     ("cifar_resnet", {"depth": 20}, (16, 16, 3)),
     ("cifar_resnet", {"depth": 14, "shortcuts": "projection"}, (16, 16, 3)),
     ("cifar_vgg", {"width": 4}, (32, 32, 3)),
+    ("svhn", {"maps": 6, "dense": 16}, (16, 16, 3)),
+    ("svhn", {"depth": 2, "maps": 6, "dense": 16}, (16, 16, 3)),
 ]
 
 
@@ -99,7 +102,60 @@ def test_every_weight_has_a_finite_gradient(name: str, settings: dict[str, Any],
         assert norm > 0 or not variable.path.endswith("kernel"), variable.path
 
 
+def test_the_depth_of_a_net_for_house_numbers() -> None:
+    for depth in range(1, 12):
+        layers = [node.layer for node in network("svhn", CIFAR, 10, depth=depth).kernel_layers() if node.layer]
+        assert len(layers) == depth + 1  # and the outputs
+    # Section 5.1: eight convolutions, one layer that shares no weights, two dense ones, 48, 64, 128, 160, 192, … maps.
+    assert [layer.name for layer in layers] == [
+        *(f"conv_{number}" for number in range(1, 9)), "local", "dense_1", "dense_2", "output"
+    ]  # fmt: skip
+    found = network("svhn", (54, 54, 3), 10)
+    shapes = {row.name: row.output_shape for row in found.rows()}
+    maps = [shapes["conv_1_maxout"][-1], *(shapes[f"conv_{number}"][-1] for number in range(2, 9)), shapes["local"][-1]]
+    assert maps == [48, 64, 128, 160, 192, 192, 192, 192, 192]
+    assert [shapes[f"conv_{number}_pool"][0] for number in range(1, 9)] == [27, 27, 14, 14, 7, 7, 4, 4]
+    assert shapes["dense_2"] == (3072,)
+
+
 # The layers that only they have, in NumPy
+
+
+def test_a_locally_connected_layer_has_a_kernel_at_every_position() -> None:
+    from dlx.keras_image_layers import LocallyConnected2D
+
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(2, 4, 3, 2)).astype(np.float32)
+    layer = LocallyConnected2D(5, (3, 3))
+    layer.build(inputs.shape)
+    layer.bias.assign(rng.normal(size=layer.bias.shape))
+    kernel, padded = np.asarray(layer.kernel), np.pad(inputs, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = np.empty((2, 4, 3, 5), np.float32)
+    for row in range(4):
+        for column in range(3):
+            window = padded[:, row : row + 3, column : column + 3].reshape(2, -1)
+            expected[:, row, column] = window @ kernel[row, column] + np.asarray(layer.bias)[row, column]
+    np.testing.assert_allclose(np.asarray(layer(inputs)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_maxout_takes_the_largest_of_neighbouring_maps() -> None:
+    from dlx.keras_image_layers import Maxout
+
+    maps = np.random.default_rng(0).normal(size=(2, 3, 3, 6)).astype(np.float32)
+    expected = np.stack([maps[..., 0:3].max(-1), maps[..., 3:6].max(-1)], axis=-1)
+    np.testing.assert_array_equal(np.asarray(Maxout(3)(maps)), expected)
+
+
+def test_subtractive_normalization() -> None:
+    from dlx.keras_image_layers import SubtractiveNormalization
+
+    maps = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype(np.float32)
+    expected = np.empty_like(maps)
+    for row in range(4):
+        for column in range(5):
+            around = maps[:, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+            expected[:, row, column] = maps[:, row, column] - around.mean(axis=(1, 2, 3))[:, None]
+    np.testing.assert_allclose(np.asarray(SubtractiveNormalization()(maps)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_local_response_normalization() -> None:
