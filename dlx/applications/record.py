@@ -15,6 +15,7 @@ import gzip
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -132,18 +133,24 @@ def _shifted_or_scaled(layer: dict[str, Any]) -> dict[str, Any]:
     return {"class": "Rescaling", "config": config}
 
 
-def _without_defaults(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+@cache
+def _reference(kind: str) -> dict[str, Any]:
+    """The settings of a layer of the class that is built with nothing but what it cannot do without."""
     import keras
     from keras.src.applications import convnext, inception_resnet_v2
 
-    needed = _REFERENCE.get(kind, {})
     own = {
         "LayerScale": getattr(convnext, "LayerScale", None),
         "StochasticDepth": getattr(convnext, "StochasticDepth", None),
         "CustomScaleLayer": getattr(inception_resnet_v2, "CustomScaleLayer", None),
     }
-    reference = (own.get(kind) or getattr(keras.layers, kind))(**needed).get_config()
-    reference = json.loads(json.dumps(reference, default=str))
+    layer = (own.get(kind) or getattr(keras.layers, kind))(**_REFERENCE.get(kind, {}))
+    settings: dict[str, Any] = json.loads(json.dumps(layer.get_config(), default=str))
+    return settings
+
+
+def _without_defaults(kind: str, config: dict[str, Any]) -> dict[str, Any]:
+    needed, reference = _REFERENCE.get(kind, {}), _reference(kind)
     config = json.loads(json.dumps(config, default=str))
     left_out = ("name", "dtype", "trainable", "batch_input_shape", "build_config", "seed")
     return {

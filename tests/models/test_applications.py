@@ -106,6 +106,16 @@ def test_the_record_is_what_keras_builds_today(name: str) -> None:
     assert {**fresh, "keras": ""} == {**application(name).record, "keras": ""}
 
 
+def test_borders_follow_the_size_as_they_do_in_keras() -> None:
+    keras.utils.clear_session()
+    own = keras.applications.MobileNetV2(weights=None, input_shape=(33, 46, 3), classes=10, classifier_activation=None)
+    rows = registry.get("application")(net="MobileNetV2").network((33, 46, 3), 10).rows()
+    layers = [layer for layer in own.layers if not isinstance(layer, keras.layers.InputLayer)]
+    assert [(row.name, row.output_shape) for row in rows] == [
+        (layer.name, tuple(layer.output.shape[1:])) for layer in layers
+    ]
+
+
 def test_an_unknown_net_is_told_the_nearest() -> None:
     with pytest.raises(ValueError, match="EfficientNetB0"):
         registry.get("application")(net="EfficientNetBO")
