@@ -39,7 +39,9 @@ class Scores:
 
     ``metrics``: classification: accuracy, balanced_accuracy (the mean of the recalls of the
     classes that occur), and with more than ten classes top5_accuracy; regression: mae, rmse and
-    r2, each over targets. ``perturbed``: the accuracy under each perturbation, by name.
+    r2, each over targets; autoencoder: reconstruction_error, the mean squared difference of an
+    input, scaled, and what comes back, and mae, rmse and r2 of all inputs together. ``perturbed``:
+    the accuracy under each perturbation, by name.
     """
 
     examples: int
@@ -98,6 +100,12 @@ def evaluate(
     """
     assert examples.targets is not None
     first = networks[0]
+    if first.trial.setting.model.reconstructs:
+        if perturbations:
+            raise UsageError("perturbations are for images with classes, and an autoencoder chooses none")
+        pairs = [(answers(networks, inputs), first.inputs(inputs)) for inputs in examples.blocks()]
+        back, wanted = (np.concatenate(each) for each in zip(*pairs, strict=True))
+        return Scores(len(back), reconstruction(back, wanted))
     given, labels = answers_and_labels(networks, examples)
     if first.info.task == "regression":
         if perturbations:
@@ -137,6 +145,20 @@ def regression(given: Array, targets: Array) -> dict[str, float]:
         "mae": float(np.abs(error).mean()),
         "rmse": float(np.sqrt(np.square(error).mean())),
         "r2": r2 if np.isfinite(r2) else float("nan"),
+    }
+
+
+def reconstruction(given: Array, inputs: Array) -> dict[str, float]:
+    """Of answers (n, inputs) to scaled inputs (n, …): see :class:`Scores`."""
+    wanted = inputs.reshape(len(inputs), -1).astype(np.float64)
+    error = given.astype(np.float64) - wanted
+    spread = np.square(wanted - wanted.mean(axis=0)).sum()
+    squared = float(np.square(error).mean())
+    return {
+        "reconstruction_error": squared,
+        "mae": float(np.abs(error).mean()),
+        "rmse": float(np.sqrt(squared)),
+        "r2": float(1.0 - np.square(error).sum() / spread) if spread else float("nan"),
     }
 
 

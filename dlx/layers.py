@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -95,9 +96,18 @@ class Layer(ABC):
     def connections(self, *inputs: Shape) -> int:
         return 0
 
+    @property
+    def kernel_of(self) -> str | None:
+        """The name of the layer whose kernel it uses, where it has none of its own."""
+        return None
+
     @abstractmethod
     def build(self) -> Any:
         """The Keras layer, under the same name."""
+
+    def build_beside(self, built: Mapping[str, Any]) -> Any:
+        """The Keras layer, given those of the layers before it by name."""
+        return self.build()
 
 
 @dataclass(frozen=True)

@@ -221,9 +221,10 @@ class Network:
 
         start = keras.Input(self.input.shape, name="input")
         tensors = {self.input: start}
+        built: dict[str, Any] = {}
         for layer, node in self._layers():
             sources = [tensors[source] for source in node.inputs]
-            made = layer.build()
+            made = built[layer.name] = layer.build_beside(built)
             made.trainable = layer.name not in self.frozen
             tensors[node] = made(sources[0] if len(sources) == 1 else sources)
         outputs = [tensors[node] for node in (self.output, *self.auxiliary)]

@@ -56,7 +56,8 @@ def evaluate(
     """Say how good trained networks are: overall, class by class, and on images that are moved, turned or dimmed.
 
     On its own test part a network has the accuracy that its trial recorded. Balanced accuracy is the mean over classes
-    of the share that is recognised. Nothing is trained.
+    of the share that is recognised. An autoencoder has the error of its reconstructions, on other data beside that on
+    its own. Nothing is trained.
 
     Example: dlx evaluate best@quickstart --shift 1 --rotate 15
     """
@@ -80,11 +81,18 @@ def evaluate(
                 "the trials were trained on different data", hint="say on which they are evaluated: DATASET"
             )
         rows.append((found, score(found, sets[0], perturbations)))
+    own = [
+        score(together, _examples(together[0], None, part)).metrics
+        if dataset is not None and together[0].trial.setting.model.reconstructs
+        else None
+        for together, _ in rows
+    ]
     if as_json:
         import json
 
         evaluated = [
-            {"networks": [described(one) for one in together], **_as_dict(scores)} for together, scores in rows
+            {"networks": [described(one) for one in together], **_as_dict(scores), "own": metrics and dict(metrics)}
+            for (together, scores), metrics in zip(rows, own, strict=True)
         ]
         content = {"schema": "dlx.evaluate/1", "dataset": dataset, "part": part, "evaluations": evaluated}
         print(json.dumps(content, ensure_ascii=False))
@@ -92,6 +100,9 @@ def evaluate(
     of = dataset or f"the {part} part of {found[0].trial.setting.dataset.name}"
     print(f"{rows[0][1].examples:,} examples of {of}\n")
     print("\n".join(_table(rows, perturbations)))
+    for metrics, (together, scores) in zip(own, rows, strict=True):
+        if metrics is not None:
+            print("\n" + _beside(metrics["reconstruction_error"], scores, together[0], part))
     if len(rows) == 1 and rows[0][1].classes:
         print("\n" + "\n".join(_classes(rows[0][1])))
 
@@ -129,11 +140,10 @@ def _other(network: Trained, text: str) -> Any:
     if problems:
         raise SpecError(problems)
     info, own = dataset.info(), network.info
-    for what, one, other in (
-        ("examples of shape", " × ".join(map(str, own.input_shape)), " × ".join(map(str, info.input_shape))),
-        ("outputs:", own.outputs, info.outputs),
-        ("task:", own.task, info.task),
-    ):
+    asked = [("examples of shape", " × ".join(map(str, own.input_shape)), " × ".join(map(str, info.input_shape)))]
+    if not network.trial.setting.model.reconstructs:  # to which labels are nothing
+        asked += [("outputs:", str(own.outputs), str(info.outputs)), ("task:", own.task, info.task)]
+    for what, one, other in asked:
         if one != other:
             raise UsageError(
                 f"{text} does not suit trial {network.trial.id}, whose network has {what} {one}, not {other}"
@@ -166,6 +176,16 @@ def _table(rows: Sequence[tuple[Sequence[Trained], Scores]], perturbations: Mapp
         lines.append([name, *(f"{v:.2%}" if "accuracy" in n else f"{v:.6g}" for n, v in values)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def _beside(own: float, scores: Scores, network: Trained, part: str) -> str:
+    """The error on other data beside that on an autoencoder's own."""
+    error = scores.metrics["reconstruction_error"]
+    times = f", {error / own:.3g} times as much here" if own else ""
+    return (
+        f"trial {network.trial.id}: reconstruction error {own:.6g} on the {part} part of its own data, "
+        f"{network.trial.setting.dataset.name}{times}"
+    )
 
 
 def _classes(scores: Scores) -> list[str]:

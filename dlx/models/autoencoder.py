@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dlx.activations import ActivationName
-from dlx.decoders import Conv2DTranspose, Reshape
+from dlx.decoders import Conv2DTranspose, Reshape, TransposedConv2D, TransposedDense
 from dlx.errors import FieldError
 from dlx.fields import Positive
 from dlx.initializers import Initializer, KernelAndBias
@@ -26,7 +26,8 @@ class Spec(ModelSpec):
 
     What it is to give is its input: labels play no part. Its decoder's layers are called
     ``decoder_N`` … ``decoder_1``, ``decoder_k`` giving back what layer k reads; pretraining layer
-    by layer leaves them the weights that it decoded with.
+    by layer leaves them the weights that it decoded with; with ``tied`` weights, their biases.
+    Noise that it is to take away again is `training.augmentation`: masking, salt_and_pepper, gaussian.
     """
 
     summary: ClassVar[str] = "deep autoencoder, dense or convolutional; 784-1000-500-250-2 and the like"
@@ -42,6 +43,9 @@ class Spec(ModelSpec):
     kernel: Positive = Field(default=3, description="their kernel")
     hidden: ListOf[Positive] = Field(
         default=(64, 2), description="units of the encoder's dense layers, the last of which are the code"
+    )
+    tied: bool = Field(
+        default=False, description="decode with the encoder's kernels, transposed; false: each layer with its own"
     )
     activation: ActivationName = Field(default="relu", description="nonlinearity of all hidden layers")
     code_activation: ActivationName | None = Field(default="linear", description="of the code; null: as the others")
@@ -104,7 +108,12 @@ class Spec(ModelSpec):
         name = f"decoder_{number}"
         convolutions = len(self.filters)
         decoded: Layer
-        if number > convolutions:
+        if self.tied and number > convolutions:
+            decoded = TransposedDense(name, f"dense_{number - convolutions}", math.prod(shape), self.initializer)
+        elif self.tied:
+            kernel = (self.kernel, self.kernel)
+            decoded = TransposedConv2D(name, f"conv_{number}", shape[-1], self.initializer, kernel, (2, 2))
+        elif number > convolutions:
             decoded = Dense(name, math.prod(shape), self.initializer)
         else:
             decoded = Conv2DTranspose(name, shape[-1], (self.kernel, self.kernel), (2, 2), self.initializer)

@@ -192,6 +192,10 @@ def complete(
     for name, size in setting.undivided(training.devices) if not complaints else ():
         message = f"{training.devices} devices cannot have equal parts of {size} examples, a batch of stage {name}"
         complaints.append((("training", "devices"), message))
+    tied = [node.layer.name for node in setting.network().nodes if node.layer and node.layer.kernel_of]
+    if records.model == "final" and tied:
+        message = f"{tied[0]} has the kernel of another layer, which model.keras cannot hold (weights.npz does)"
+        complaints.append((("records", "model"), message))
     for name, probe in () if complaints else probing.items():
         try:
             probe.check(setting)

@@ -84,6 +84,12 @@ class ReconstructionSpec(LayerwiseSpec):
                     "from 0 up dataset.scaling: unit",
                     ("loss",),
                 )
+        shares = {node.layer.name for node in setting.network().nodes if node.layer and node.layer.kernel_of}
+        if not self.tied and block.decoder in shares:
+            message = (
+                f"{block.decoder} has the kernel of {block.name} (model.tied), so that one of its own would be lost"
+            )
+            raise FieldError(message, ("tied",))
         if isinstance(block.layer, Conv2D):
             _check_size(block, "tied weights" if self.tied else "a transposed convolution")
 

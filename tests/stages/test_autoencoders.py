@@ -192,6 +192,7 @@ def test_normalisation_is_pretrained_with_its_layer(train: Train) -> None:
     [
         (["model={name: mlp, depth: 0}"], "pretraining: mlp has no hidden layer to pretrain"),
         (["model={name: lenet5, variant: original}", "dataset=mnist"], "C3 is a PartialConv2D"),
+        (["model=cifar_resnet", "dataset=cifar10"], "cifar_resnet has no layers to pretrain one after the other"),
         (["pretraining={method: denoising_autoencoder, level: 1.5}"], "spoils a fraction of the inputs, at most 1"),
         (["pretraining={method: denoising_autoencoder, level: [0.1]}"], "1 levels for 2 layers"),
         (["pretraining={method: denoising_autoencoder, level: -0.1}"], "must be a number ≥ 0"),

@@ -10,7 +10,7 @@ import pytest
 
 from dlx.boltzmann import Machine
 from dlx.datasets import Places, registry
-from dlx.errors import SpecError
+from dlx.errors import SpecError, UsageError
 from dlx.spec import Trial, load_text
 from tests.stages.conftest import Train
 
@@ -252,6 +252,13 @@ def test_what_is_wrong_is_told(sets: list[str], message: str) -> None:
     with pytest.raises(SpecError) as caught:
         load_text(DIGITS, sets)
     assert message in str(caught.value)
+
+
+def test_negative_data_are_found_out_before_they_are_learned() -> None:
+    """Divided by their largest absolute value they are not in [0, 1], which only the data tell."""
+    (trial,) = load_text(TINY.replace("[1, 1, 0, 0]", "[1, -1, 0, 0]").replace("scaling: none", "scaling: unit")).trials
+    with pytest.raises(UsageError, match=r"needs inputs in \[0, 1\], and these go from -1 to 1: choose"):
+        build(trial)
 
 
 SMALLER_AT_THE_END = """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
+from dlx.augmentations import registry as augmentations
 from dlx.datasets import Places, registry
 from dlx.errors import SpecError
 from dlx.models import registry as models
@@ -86,6 +89,106 @@ def test_convolutions(train: Train) -> None:
     assert trained.weights["decoder_1/kernel"].shape == (3, 3, 1, 4)
 
 
+TIED = "model={name: autoencoder, hidden: [20, 2], activation: sigmoid, initializer: scaled_uniform, tied: true}"
+
+
+def test_a_tied_decoder_counts_its_biases_only() -> None:
+    network = models.get("autoencoder")(name="autoencoder", hidden=[1000, 500, 250, 2], tied=True).network(
+        (28, 28, 1), 784
+    )
+    widths = [784, 1000, 500, 250, 2]
+    kernels = sum(a * b for a, b in itertools.pairwise(widths))
+    assert network.parameters == kernels + sum(widths[1:]) + sum(widths[:-1])
+    assert network.multiply_adds == 2 * kernels
+    model = network.build()
+    assert model.count_params() == network.parameters
+
+
+def test_tied_from_pretraining_to_the_end(train: Train) -> None:
+    trained = train(SPEC, TIED)
+    weights = trained.weights
+    assert not {"decoder_1/kernel", "decoder_2/kernel"} & weights.keys()
+    splits = registry.get("digits")(name="digits", validation=200, train_limit=400).load(
+        Places.here(None, download=False)
+    )
+    inputs = splits.scaling.apply(splits.validation.arrays[0]).reshape(200, -1).astype(np.float64)
+    code = 1 / (1 + np.exp(-(inputs @ weights["dense_1/kernel"] + weights["dense_1/bias"])))
+    code = code @ weights["dense_2/kernel"] + weights["dense_2/bias"]
+    back = 1 / (1 + np.exp(-(code @ weights["dense_2/kernel"].T + weights["decoder_2/bias"])))
+    back = 1 / (1 + np.exp(-(back @ weights["dense_1/kernel"].T + weights["decoder_1/bias"])))
+    error = np.sqrt(np.mean((back - inputs) ** 2))
+    assert trained.column("val_rmse", "finetune")[-1] == pytest.approx(error, rel=1e-4)
+    assert np.diff(trained.column("val_loss", "finetune")).max() < 0
+
+
+def test_the_gradient_of_a_shared_kernel_has_both_its_uses(train: Train) -> None:
+    """One step of plain gradient descent against differences of the loss in float64."""
+    inputs = np.random.default_rng(0).normal(size=(6, 3)).round(2)
+    text = f"""
+    dataset: {{name: arrays, inputs: {inputs.tolist()}, labels: [0, 1, 0, 1, 0, 1], validation: 0, scaling: none}}
+    model: {{name: autoencoder, hidden: [2], tied: true, initializer: scaled_uniform}}
+    training: {{epochs: 1, batch_size: full, loss: mean_squared_error, optimizer: {{name: sgd, learning_rate: 0.1}}}}
+    probes: null
+    """
+    start, end = train(text, "training.epochs=0").weights, train(text).weights
+    kernel = start["dense_1/kernel"].astype(np.float64)
+
+    def loss(kernel: np.ndarray) -> float:
+        back = (inputs @ kernel + start["dense_1/bias"]) @ kernel.T + start["decoder_1/bias"]
+        return float(np.mean((back - inputs) ** 2))
+
+    gradient = np.zeros_like(kernel)
+    for place in np.ndindex(kernel.shape):
+        step = np.zeros_like(kernel)
+        step[place] = 1e-5
+        gradient[place] = (loss(kernel + step) - loss(kernel - step)) / 2e-5
+    assert (kernel - end["dense_1/kernel"]) / 0.1 == pytest.approx(gradient, abs=2e-5)
+
+
+def test_convolutions_with_tied_weights() -> None:
+    network = models.get("autoencoder")(name="autoencoder", filters=[4], hidden=[8], tied=True).network((8, 8, 1), 64)
+    model = network.build()
+    assert model.output_shape == (None, 64)
+    assert model.count_params() == network.parameters == 3 * 3 * 4 + 4 + 64 * 8 + 8 + 64 + 1
+
+
+def test_noise_end_to_end_and_clean_targets(train: Train) -> None:
+    """All inputs masked, the answer is that to nothing at all, and is compared with the clean inputs."""
+    still = "training.optimizer={name: sgd, learning_rate: 1.0e-30}"
+    noise = "training.augmentation=[{name: masking, level: 1.0}]"
+    trained = train(SPEC, still, noise, "training.epochs=1", "training.batch_size=full", "pretraining=none")
+    splits = registry.get("digits")(name="digits", validation=200, train_limit=400).load(
+        Places.here(None, download=False)
+    )
+    clean = splits.scaling.apply(splits.train.arrays[0]).reshape(400, -1).astype(np.float64)
+    values = np.zeros((1, 64))
+    for layer in ("dense_1", "dense_2", "decoder_2", "decoder_1"):
+        values = values @ trained.weights[f"{layer}/kernel"] + trained.weights[f"{layer}/bias"]
+        values = values if layer == "dense_2" else 1 / (1 + np.exp(-values))
+    error = np.sqrt(np.mean((values - clean) ** 2))
+    assert trained.column("train_rmse", "train")[1] == pytest.approx(error, rel=1e-4)
+    assert trained.column("train_rmse", "train")[0] != pytest.approx(error, rel=1e-4)
+
+
+def test_kinds_of_noise() -> None:
+    import keras
+
+    clean = keras.ops.full((200, 100), 0.5)
+
+    def spoiled(name: str, **settings: float) -> np.ndarray:
+        augmentation = augmentations.get(name)(name=name, **settings)
+        augmentation.check((100,))
+        return np.asarray(keras.ops.convert_to_numpy(augmentation.apply(clean, keras.random.SeedGenerator(1))))
+
+    masked = spoiled("masking", level=0.3)
+    assert set(np.unique(masked)) == {0.0, 0.5} and (masked == 0).mean() == pytest.approx(0.3, abs=0.02)
+    salted = spoiled("salt_and_pepper", level=0.4, low=-1.0, high=2.0)
+    assert (salted == -1).mean() == pytest.approx(0.2, abs=0.02)
+    assert (salted == 2).mean() == pytest.approx(0.2, abs=0.02)
+    noisy = spoiled("gaussian", level=0.2) - 0.5
+    assert noisy.std() == pytest.approx(0.2, abs=0.01) and noisy.mean() == pytest.approx(0.0, abs=0.01)
+
+
 CLASSIFIER = """
 dataset: {name: digits, validation: 200, train_limit: 400, labelled: 100}
 model: {name: mlp, hidden: [12], activation: sigmoid}
@@ -117,6 +220,13 @@ def test_labels_for_few_and_all_for_the_rest(train: Train) -> None:
             "model.filters[3]: halving 1x1 leaves a remainder",
         ),
         (SPEC, ["model={name: autoencoder, hidden: []}"], "needs a code"),
+        (
+            SPEC,
+            [TIED, "pretraining={method: autoencoder, tied: false}"],
+            "pretraining.tied: decoder_1 has the kernel of dense_1 (model.tied)",
+        ),
+        (SPEC, [TIED, "records.model=final"], "records.model: decoder_2 has the kernel of another layer"),
+        (SPEC, ["training.augmentation=[{name: masking, level: 1.5}]"], "must be a number ≥ 0 and ≤ 1"),
         (SPEC, ["probes.representations.layer=3"], "has 2 layers with a kernel, not 3"),
         (SPEC, ["probes.representations.layer=dense_9"], "has no layer 'dense_9'"),
     ],

@@ -42,6 +42,48 @@ def test_scores_are_those_of_scikit_learn(network: Network) -> None:
     assert 0.3 < scores.metrics["accuracy"] < 1.0  # neither trivial
 
 
+AUTOENCODER = """
+dataset: {name: digits, train_limit: 300}
+model: {name: autoencoder, hidden: [16, 4], activation: sigmoid}
+training: {epochs: 2, batch_size: 20}
+probes: null
+"""
+
+
+def test_an_autoencoder_has_the_error_of_its_reconstructions(network: Network) -> None:
+    trained = network(AUTOENCODER)
+    examples = test_part(trained)
+    scores = evaluate([trained], examples)
+    wanted = trained.inputs(examples.inputs).reshape(len(examples.inputs), -1)
+    given = trained.predict(examples.inputs)
+    assert scores.metrics["reconstruction_error"] == pytest.approx(metrics.mean_squared_error(wanted, given), rel=1e-5)
+    for name in ("rmse", "mae", "r2"):
+        assert scores.metrics[name] == pytest.approx(trained.recorded[f"test_{name}"], rel=1e-4)
+    with pytest.raises(UsageError, match="an autoencoder chooses none"):
+        evaluate([trained], examples, {"shift": 1.0})
+
+
+def test_on_other_data_beside_its_own(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels are nothing to an autoencoder: a set of other classes will do, one of another shape will not."""
+    import json
+
+    from dlx.cli.evaluate import evaluate as command
+
+    (directory,) = train(AUTOENCODER)
+    other = "{name: digits, classes: [0, 1]}"
+    command(str(directory.path), other, part="train", as_json=True)
+    (found,) = json.loads(capsys.readouterr().out)["evaluations"]
+    command(str(directory.path), None, part="train", as_json=True)
+    (own,) = json.loads(capsys.readouterr().out)["evaluations"]
+    assert found["own"] == own["metrics"] and own["own"] is None
+    assert found["metrics"] != own["metrics"]
+    command(str(directory.path), other, part="train")
+    times = found["metrics"]["reconstruction_error"] / own["metrics"]["reconstruction_error"]
+    assert f"on the train part of its own data, digits, {times:.3g} times as much here" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="examples of shape 8 × 8 × 1, not 16 × 16 × 1"):
+        command(str(directory.path), "semeion", part="test")
+
+
 def test_top_5_where_there_are_more_than_ten_classes(network: Network) -> None:
     rows = [[one, two] for one in range(4) for two in range(3)] * 2
     text = f"""
