@@ -215,7 +215,10 @@ class _Asked:
             return self._compared([self._cell(group, claim.at), self._cell(group, other)], claim.relation == "above")
         if claim.over is not None:
             mine = [trial for trial in group if _has(trial, claim.at)]
-            values = list(dict.fromkeys(value_at(trial.setting, claim.over) for trial in mine))
+            # by how they are written: lists of units are values too
+            values = list(
+                {repr(value): value for trial in mine for value in [value_at(trial.setting, claim.over)]}.values()
+            )
             if all(isinstance(value, int | float) for value in values):
                 values.sort()
             cells = [self._cell(mine, {claim.over: value}) for value in values]

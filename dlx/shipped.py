@@ -10,6 +10,7 @@ from dlx.errors import UsageError, nearest
 
 _HERE = Path(__file__).resolve().parent
 FOLDER = "experiments"
+FINISHED = "finished"
 ENDING = ".yaml"
 
 
@@ -26,6 +27,29 @@ def experiments() -> dict[str, Path]:
     root = folder()
     found = {path.relative_to(root).with_suffix("").as_posix(): path for path in root.rglob(f"*{ENDING}")}
     return dict(sorted(found.items(), key=lambda item: item[0].split("/")))
+
+
+@cache
+def finished_folder() -> Path:
+    """Where the tables of finished ones are: inside the installed package, or beside it in a checkout."""
+    inside = _HERE / FINISHED
+    return inside if inside.is_dir() else _HERE.parent / FINISHED
+
+
+def finished() -> list[str]:
+    """The experiments that come with their tables, those that take minutes."""
+    return [name for name in experiments() if (finished_folder() / name / "trials").is_dir()]
+
+
+def tables(name: str) -> Path:
+    """The results directory that comes with an experiment; raises :class:`~dlx.errors.UsageError` without one."""
+    known = finished()
+    if name in known:
+        return finished_folder() / name
+    if name in experiments():
+        message = f"the experiment {name!r} comes without finished tables"
+        raise UsageError(message, hint=f"dlx run {name}; with tables: {', '.join(known)}")
+    raise UsageError(f"no experiment {name!r} comes with dlx", hint=nearest(name, known))
 
 
 def get(name: str) -> Path:

@@ -3,6 +3,7 @@
 =====================  =========================================================================
 ``results``            a directory: of results, of an experiment, of a trial; globs too
 ``depth``              an experiment by name, in the results directory
+``experiment:NAME``    one of ``dlx experiments`` that comes with its finished tables
 ``a1b2c3``             a trial by the beginning of its id, four digits at least
 ``depth:width=30``     of an experiment (or any of these), the trials of which that holds
 ``best@depth``         of them, the trial that validated best; the test set is not looked at
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dlx import shipped
 from dlx.analysis import conditions
 from dlx.analysis.metrics import Metric, parse
 from dlx.analysis.trials import Reader, Reads, Tables, Trial, is_trial, trials_of
@@ -24,6 +26,7 @@ from dlx.errors import DlxError, ResultsError, UsageError, nearest
 
 _HEX = re.compile(r"[0-9a-f]{4,12}")
 _CONDITIONS = re.compile(r"(.+?):(?=[A-Za-z_][\w.\[\]-]*\s*(?:!=|<=|>=|=|<|>))(.*)", re.DOTALL)
+_SHIPPED = "experiment:"
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -110,6 +113,9 @@ def _select(selector: str, results: Path, reader: Reads, found: Found) -> list[T
 def _places(where: str, results: Path) -> Iterator[tuple[Path, str | None]]:
     """The trial directories of one selector without conditions, with the name of the experiment where it is known."""
     path = Path(where)
+    if where.startswith(_SHIPPED) and not path.exists():
+        yield from _inside(shipped.tables(where.removeprefix(_SHIPPED)))
+        return
     for place in (path, results / where):
         if place.is_dir() and (places := list(_inside(place))):
             yield from places

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlx import shipped
 from dlx.analysis.metrics import Measured, Metric
 from dlx.analysis.trials import Reader, Setting, Tables, Trial
 from dlx.errors import DlxError
@@ -122,7 +123,8 @@ class _Experiment:
         return found
 
     def save(self) -> None:
-        if not self._grown:
+        # Tables that come with dlx are few, and not its user's to change.
+        if not self._grown or shipped.finished_folder() in self._path.parents:
             return
         present = {
             name: entry for name, entry in self._trials.items() if (self._path.parent / "trials" / name).exists()

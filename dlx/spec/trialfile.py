@@ -59,11 +59,16 @@ def resolved(trial: Trial, experiment: str = "") -> str:
 
 
 def settings(setting: Setting) -> dict[str, Any]:
-    """The sections of a setting as plain values, every field written out but those that say where data are."""
+    """The sections of a setting as plain values, every field written out but those that say where data are.
+
+    With how it is tested, where that is in folds.
+    """
     values: dict[str, Any] = {name: plain(getattr(setting, name)) for name in SECTIONS if _is_written(setting, name)}
     for field in setting.dataset.path_fields:
         del values["dataset"][field]
     del values["training"]["devices"]  # how it is trained at one place, as the engine is
+    if setting.dataset.fold is not None:
+        values["evaluation"] = setting.dataset.fold.plain()
     return {**values, "probes": {name: _without_name(probe) for name, probe in values["probes"].items()}}
 
 
@@ -132,7 +137,7 @@ def _held_out(fold: Fold | None) -> dict[str, Any]:
     if fold is None:
         return {}
     number = {} if fold.fold is None else {"fold": fold.fold}
-    return {"repeat": fold.repeat, **number, "evaluation": fold.plain()}
+    return {"repeat": fold.repeat, **number}
 
 
 def _fold(root: Node) -> Fold | None:

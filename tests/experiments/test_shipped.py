@@ -133,10 +133,12 @@ def test_an_installed_dlx_has_them(tmp_path: Path) -> None:
     (spec,) = json.loads(checked.stdout)["specs"]
     ours = load(shipped.get("vanishing-gradient/depth"))
     assert [trial["id"] for trial in spec["trials"]] == [trial.id for trial in ours.trials]
-    listing = "from dlx import shipped; print(shipped.folder(), *shipped.experiments())"
+    listing = "from dlx import shipped; print(shipped.folder(), *shipped.experiments(), '+', *shipped.finished())"
     listed = subprocess.run(
         [sys.executable, "-c", listing], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
     folder, *names = listed.stdout.split()
+    names, tables = names[: names.index("+")], names[names.index("+") + 1 :]
+    assert tables == shipped.finished()
     assert Path(folder) == (place / "dlx" / "experiments").resolve()
     assert names == NAMES
