@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dlx.blocks import block_of
 from dlx.errors import FieldError, PathKey
 from dlx.layers import Layer, Shape, Variable
 
@@ -50,7 +51,8 @@ class LayerRow:
 
     ``layer``: number of the layer with a kernel, from the input, from 1; a normalisation or
     trainable pooling has that of the layer before; None where there are no weights.
-    ``receptive_field``: how many pixels of the input a unit can see, per axis.
+    ``receptive_field``: how many pixels of the input a unit can see, per axis. ``block``: where
+    deep nets have blocks, the layer's, by its name (:mod:`dlx.blocks`).
     """
 
     name: str
@@ -62,6 +64,7 @@ class LayerRow:
     multiply_adds: int
     connections: int
     receptive_field: tuple[int, ...]
+    block: str = ""
 
 
 class Network:
@@ -159,6 +162,7 @@ class Network:
                 multiply_adds=layer.multiply_adds(*node.input_shapes),
                 connections=layer.connections(*node.input_shapes),
                 receptive_field=tuple(map(min, node.field.size, self._extent)),
+                block=block_of(layer.name),
             )
             for layer, node in self._layers()
         ]

@@ -10,6 +10,7 @@
 ``share(train_accuracy@last>=1)``              1 if it holds of the trial, else 0: pooled, the share
 ``grad_norm[1]``                               ‖∂L/∂b‖ of layer 1 over the probe sample, before training
 ``grad_ratio``                                 that of the first hidden layer over the last hidden's
+``grad_norm[block=stage_2]``                   of the kernels of a stage or block, the geometric mean
 ``activations.saturated[2]@last``              any probe's table, column and layer
 ``gradients.update_ratio[-1,kernel]@epoch:3``  the last layer; words and ``column=value`` pick rows
 ``parameters``                                 a number of the whole trial; also multiply_adds, seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Literal
 
 from dlx.analysis.conditions import split
 from dlx.analysis.trials import End, Tables
+from dlx.blocks import Together, within
 from dlx.errors import UsageError
 from dlx.records.reader import Rows
 from dlx.records.tables import ACTIVATIONS, GRADIENTS, TIMING
@@ -25,8 +27,8 @@ _HOME = {
 }
 """The table of the columns that need none named, because a probe of dlx has them."""
 
-LAYER, WORD = "layer", ""
-"""What picks rows besides a column's name: a layer by its number, a word that stands in any text column."""
+LAYER, WORD, BLOCK = "layer", "", "block"
+"""What picks rows besides a column's name: a layer by its number, a word that stands in any text column, a block."""
 
 
 class Absent(Exception):  # no error: a trial may well not have been asked for it
@@ -55,7 +57,8 @@ class Series:
         rows = tables.get(self.table, end)
         if rows is None:
             raise Absent(f"no {self.table}.csv")
-        for column in (self.column, "epoch", *(name for name, _ in self.picks if name != WORD)):
+        picked = ("name" if name == BLOCK else name for name, _ in self.picks if name != WORD)
+        for column in (self.column, "epoch", *picked):
             if column not in rows.cells:
                 raise Absent(f"{self.table}.csv has no column {column!r}")
         chosen = self._chosen(rows)
@@ -65,7 +68,28 @@ class Series:
             epochs = rows.cells["epoch"]
             wanted = epochs[chosen[0 if end == "first" else -1]]
             chosen = [row for row in chosen if epochs[row] == wanted]
+        if any(name == BLOCK for name, _ in self.picks):
+            return self._mean_of_each_epoch(rows, chosen)
         return self._last_of_each_epoch(rows, chosen)
+
+    def _mean_of_each_epoch(self, rows: Rows, chosen: Sequence[int]) -> dict[int, Callable[[], float]]:
+        """Of a block's layers together: the geometric mean of the last record in each epoch."""
+        steps, epochs = rows.cells["step"], rows.cells["epoch"]
+        last = {epochs[row]: steps[row] for row in chosen}
+        members: dict[int, list[int]] = {}
+        for row in chosen:
+            if steps[row] == last[epochs[row]]:
+                members.setdefault(int(epochs[row]), []).append(row)
+        for together in members.values():
+            for one, other in itertools.pairwise(together):
+                self._check_layers(rows, one, other)
+        cells = rows.cells[self.column]
+        return {epoch: _Mean(self, tuple((cells[row], row) for row in found)) for epoch, found in members.items()}
+
+    def _check_layers(self, rows: Rows, one: int, other: int) -> None:
+        differ = [name for name in _identity(rows) if rows.cells[name][one] != rows.cells[name][other]]
+        if differ and not set(differ) <= {"name", LAYER}:
+            self._check_one(rows, one, other)
 
     def _chosen(self, rows: Rows) -> Sequence[int]:
         """The rows that are picked, of the last stage there is among them."""
@@ -74,6 +98,10 @@ class Series:
         if self.table == GRADIENTS.name:
             picks += _usual_gradient(rows, self.column, picks)
         for name, cell in picks:
+            if name == BLOCK:
+                names = rows.cells["name"]
+                chosen = [row for row in chosen if within(names[row], cell)]
+                continue
             wanted = _layer(rows, cell) if name == LAYER else cell
             if name:
                 column = rows.cells[name]
@@ -143,6 +171,18 @@ class _Number:
             raise Absent(f"{self.series.table}.csv, row {self.row + 1}: {self.cell[:40]!r} is not a number") from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """The geometric mean of numbers in cells, which one that is 0 or not finite decides."""
+
+    series: Series
+    cells: tuple[tuple[str, int], ...]
+
+    def __call__(self) -> float:
+        values = [_Number(self.series, cell, row)() for cell, row in self.cells]
+        return Together("", tuple(range(len(values)))).mean(values)
+
+
 def _naming(rows: Rows, word: str) -> list[list[str]]:
     """The columns in which a word may stand; that of stages only where no other has it: ``train`` is also a source."""
     others = [rows.cells[name] for name in _identity(rows) if name not in (LAYER, "stage")]
@@ -165,8 +205,12 @@ def _layer(rows: Rows, number: str) -> str:
 
 
 def _usual_gradient(rows: Rows, column: str, picks: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The rows of ``gradients.csv`` that are meant where nothing is said: biases, over the probe sample."""
-    usual = {"parameter": "bias", "source": "train" if column == "update_ratio" else "probe"}
+    """The rows of ``gradients.csv`` that are meant where nothing is said: biases, over the probe sample.
+
+    Of a block kernels: layers of nets with blocks have no biases where a normalisation follows.
+    """
+    parameter = "kernel" if any(name == BLOCK for name, _ in picks) else "bias"
+    usual = {"parameter": parameter, "source": "train" if column == "update_ratio" else "probe"}
     usual = {name: cell for name, cell in usual.items() if name in rows.cells}
     words = [cell for name, cell in picks if name == WORD]
     for name in list(usual):

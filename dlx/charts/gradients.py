@@ -104,7 +104,9 @@ class Spec(ChartSpec):
         series = Series(canvas, told.field, told.values)
         scale = log_axis(tidy.numbers("low", "high"), _("gradient norm"))
         layers = sorted(tidy.distinct("layer"))
-        at = alt.X("layer:O", title=_("layer"), sort=layers, axis=alt.Axis(labelAngle=0, grid=False))
+        at = alt.X(
+            "layer:O", title=_("layer"), sort=layers, axis=alt.Axis(labelAngle=0, grid=False, labelOverlap="greedy")
+        )
         base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
         line = base.mark_line(point=alt.OverlayMarkDef(size=canvas.theme.point)).encode(
             color=told.colour(canvas), y=alt.Y("mean:Q", **scale), opacity=series.opacity()

@@ -12,6 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from dlx.blocks import Together, grouped
 from dlx.cli.plain import PlainDisplay, QuietDisplay, ending
 from dlx.cli.progress import (
     GRADIENT_SYMBOLS,
@@ -167,25 +168,29 @@ class LiveDisplay:
         when = f"epoch {event.epoch}" if event.epoch else "before training"
         heading = f"{symbol} over {event.sample:,} training {self._examples} ({when})"
         names = dict(trial.started.layers)
-        norms = list(enumerate(event.norms[parameter], start=1))
+        norms = event.norms[parameter]
+        groups = grouped([names.get(number, "") for number in range(1, len(norms) + 1)], min(MOST_LAYERS, max(3, rows)))
         low, high = scale(trial.extremes)
 
         value_width = 8
-        number_width = len(str(len(norms)))
-        name_width = min(16, max((len(names.get(number, "")) for number, _ in norms), default=0)) if width >= 50 else 0
+        numbers = [_numbers(group) for group in groups]
+        number_width = max(map(len, numbers), default=0)
+        name_width = min(22, max((len(group.name) for group in groups), default=0)) if width >= 50 else 0
         bar_width = max(4, width - number_width - value_width - (name_width + 2 if name_width else 0) - 4)
 
+        if len(groups) < len(norms):
+            heading += ", geometric means"
         lines = [Text(heading, style="bold")]
-        for position in ends(len(norms), min(MOST_LAYERS, max(3, rows))):
+        for position in ends(len(groups), min(MOST_LAYERS, max(3, rows))):
             if position is None:
                 lines.append(Text(f"{'':>{number_width}}  {'⋮' if self._unicode else ':'}", style="dim"))
                 continue
-            number, norm = norms[position]
-            name = f"{names.get(number, '')[:name_width]:<{name_width}}  " if name_width else ""
+            norm = groups[position].mean(norms)
+            name = f"{groups[position].name[:name_width]:<{name_width}}  " if name_width else ""
             bar = self._bar(height_on(norm, low, high), bar_width)
             lines.append(
                 Text.assemble(
-                    (f"{number:>{number_width}}  ", "dim"),
+                    (f"{numbers[position]:>{number_width}}  ", "dim"),
                     name,
                     (f"{bar:<{bar_width}}", "cyan"),
                     (f"  {scientific(norm):>{value_width}}", "" if math.isfinite(norm) else "bold red"),
@@ -195,6 +200,12 @@ class LiveDisplay:
         left, right = f"1e{low:+03}", f"1e{high:+03} (log scale)"
         lines.append(Text(f"{indent}{left}{right:>{max(0, bar_width - len(left))}}", style="dim"))
         return lines
+
+
+def _numbers(group: Together) -> str:
+    """``3`` of a layer, ``3-7`` of layers that are shown together."""
+    first, last = group.positions[0] + 1, group.positions[-1] + 1
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def scale(extremes: tuple[float, float] | None) -> tuple[int, int]:

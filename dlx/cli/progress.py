@@ -103,8 +103,9 @@ class ExperimentProgress:
 
 
 def gradient_parameter(event: GradientsRecorded) -> str | None:
-    """The parameter whose norms are shown: the bias where layers have one."""
-    return next((name for name in GRADIENT_SYMBOLS if name in event.norms), None)
+    """The parameter whose norms are shown: the bias, unless there are layers that have a kernel and none."""
+    there = {name: len(event.norms[name]) for name in GRADIENT_SYMBOLS if name in event.norms}
+    return max(there, key=lambda name: there[name], default=None)  # the first of those that most layers have
 
 
 def scientific(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dlx.models import ModelSpec
     from dlx.network import LayerRow, Network
 
+Level = Literal["layer", "block", "stage"]
 DEFAULT_INPUT = "28x28x1"
 DEFAULT_OUTPUTS = 10
 
@@ -32,6 +33,10 @@ def show(
         int | None,
         typer.Option("--outputs", metavar="N", help=f"Outputs of a model (default {DEFAULT_OUTPUTS}).", min=1),
     ] = None,
+    by: Annotated[
+        Literal["layer", "block", "stage"],
+        typer.Option("--by", metavar="LEVEL", help="Rows of the table: layer (the default), or a block or stage each."),
+    ] = "layer",
     plugins: Plugins = None,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +63,7 @@ def show(
         networks = [one.as_dict() for one in shown]
         print(json.dumps({"schema": "dlx.show/1", "networks": networks}, ensure_ascii=False))
     else:
-        print("\n\n".join("\n".join(one.lines()) for one in shown))
+        print("\n\n".join("\n".join(one.lines(by)) for one in shown))
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,8 @@ class Shown:
             },
         }
 
-    def lines(self) -> list[str]:
-        """The network as a table."""
+    def lines(self, by: Level = "layer") -> list[str]:
+        """The network as a table, a row for each layer, or for each block or stage where layers have one."""
         network = self.network
         varied = ", ".join(f"{path}={value}" for path, value in self.parameters.items())
         shape = "x".join(map(str, network.input.shape))
@@ -99,7 +104,7 @@ class Shown:
         return [
             f"{network.name}{f' with {varied}' if varied else ''}, input {shape}",
             "",
-            *_table(network.rows()),
+            *(_table(network.rows()) if by == "layer" else _table_of_groups(network.rows(), by)),
             "",
             f"{parameters}, {counts}",
         ]
@@ -166,11 +171,42 @@ def _is_spec(target: str) -> bool:
     return target not in registry.names() and named(target) is not None
 
 
+def _table_of_groups(rows: Sequence[LayerRow], by: Level) -> list[str]:
+    """Neighbours of one block or stage in one row: their numbers, sums, and what comes out of the last."""
+    from dlx.blocks import together
+
+    heads = "layers", str(by), "output", "parameters", "multiply-adds", "receptive field"
+    table: list[tuple[str, ...]] = [heads]
+    for group in together([row.name for row in rows], stages=by == "stage"):
+        mine = [rows[position] for position in group.positions]
+        if group.name == mine[0].name and not any(row.parameters for row in mine):
+            continue  # what is between blocks and has no weights
+        numbers = [row.layer for row in mine if row.layer is not None]
+        ends = sorted({min(numbers), max(numbers)}) if numbers else []
+        total = sum(row.parameters for row in mine)
+        table.append(
+            (
+                "-".join(map(str, ends)),
+                group.name,
+                "x".join(map(str, mine[-1].output_shape)),
+                f"{total:,}" if total else "",
+                f"{sum(row.multiply_adds for row in mine):,}",
+                "x".join(map(str, mine[-1].receptive_field)),
+            )
+        )
+    return _aligned(table, right={0, 3, 4})
+
+
 def _table(rows: Sequence[LayerRow]) -> list[str]:
-    heads = ("layer", "name", "type", "output", "parameters", "multiply-adds", "receptive field")
+    heads = ("layer", "name", "type", "output", "parameters", "multiply-adds", "receptive field", "block")
     table = [heads, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in table) for column in range(len(heads))]
-    right = {0, 4, 5}
+    if not any(row.block for row in rows):
+        table = [line[:-1] for line in table]
+    return _aligned(table, right={0, 4, 5})
+
+
+def _aligned(table: Sequence[Sequence[str]], right: set[int]) -> list[str]:
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     return [
         "  ".join(
             cell.rjust(width) if column in right else cell.ljust(width)
@@ -189,4 +225,5 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
         f"{row.parameters:,}" if row.parameters else "",
         f"{row.multiply_adds:,}" if row.multiply_adds else "",
         "x".join(map(str, row.receptive_field)),
+        row.block,
     )

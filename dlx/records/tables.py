@@ -88,9 +88,21 @@ ACTIVATIONS = Table("activations", ("stage", "epoch", "step", "layer", "name", "
 
 LAYERS = Table(
     "layers",
-    ("layer", "name", "type", "output_shape", "parameters", "multiply_adds", "trainable_parameters", "receptive_field"),
+    (
+        "layer",
+        "name",
+        "type",
+        "output_shape",
+        "parameters",
+        "multiply_adds",
+        "trainable_parameters",
+        "receptive_field",
+        "block",
+    ),
 )
-"""One row per layer of the network, from the input."""
+"""One row per layer of the network, from the input.
+
+``block``: where deep nets have blocks, the layer's (``stage_2/block_3``, :mod:`dlx.blocks`)."""
 
 MOVES = Table(
     "moves",

@@ -49,6 +49,28 @@ def test_thresholds(trial: Path, metrics: pandas.DataFrame) -> None:
     assert evaluate("share(epochs_to(val_accuracy>=0.99)<=3)", trial) == 0.0
 
 
+def test_a_block_is_the_geometric_mean_of_its_layers(tmp_path: Path) -> None:
+    lines = ["stage,epoch,step,layer,name,parameter,source,grad_norm,weight_norm,update_ratio"]
+    norms = {
+        "conv_1": 5.0,
+        "stage_1_block_1_conv_1": 4.0,
+        "stage_1_block_1_conv_2": 1.0,
+        "stage_1_block_2_conv_1": 0.25,
+    }
+    for epoch in (0, 1):
+        lines += [
+            f"train,{epoch},{epoch},{layer},{name},{parameter},probe,{value * (1 + epoch)},1,"
+            for layer, (name, value) in enumerate(norms.items(), start=1)
+            for parameter in ("kernel", "all")
+        ]
+    (tmp_path / "gradients.csv").write_text("\n".join(lines) + "\n")
+    assert evaluate("grad_norm[block=stage_1, kernel]", tmp_path) == pytest.approx(1.0)
+    assert evaluate("grad_norm[block=stage_1/block_1, kernel]@last", tmp_path) == pytest.approx(4.0)
+    assert evaluate("grad_norm[block=stage_1/block_2, all]", tmp_path) == 0.25
+    assert evaluate("grad_norm[block=stage_1]@last", tmp_path) == pytest.approx(2.0)
+    assert "no row" in str(parse("grad_norm[block=stage_7]").measure(Tables(tmp_path)).why)
+
+
 def test_rows_of_probes(trial: Path) -> None:
     gradients = pandas.read_csv(trial / "gradients.csv")
     activations = pandas.read_csv(trial / "activations.csv")

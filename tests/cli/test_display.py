@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -104,6 +105,29 @@ def test_deep_nets_show_their_first_and_last_layers() -> None:
     assert len(numbers) == 15
     assert numbers[:2] == ["1", "2"]
     assert numbers[-2:] == ["39", "40"]
+
+
+def test_a_hundred_and_ten_layers_are_shown_by_stage() -> None:
+    """As an event of a residual net has them: the norms of all kernels, and of the one bias that there is."""
+    stages = [
+        f"stage_{stage}_block_{block}_conv_{conv}" for stage in (1, 2, 3) for block in range(18) for conv in (1, 2)
+    ]
+    names = ("conv_1", *stages, "output")
+    event = replace(gradients((0.5,)), norms={"bias": (0.5,), "kernel": (1.0, *[1e-3] * 36, *[1e-2] * 36, *[0.1] * 37)})
+    shown = display()
+    shown(replace(started(count=1), layers=tuple(enumerate(names, start=1))))
+    shown(event)
+    lines = picture(shown)
+    (heading,) = [line for line in lines if "over 1,000" in line]
+    assert heading.startswith("‖∂L/∂W‖") and heading.endswith("geometric means")
+    rows = [line.split() for line in lines[lines.index(heading) + 1 : -1]]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("1", "conv_1", "1.0e+00"),
+        ("2-37", "stage_1", "1.0e-03"),
+        ("38-73", "stage_2", "1.0e-02"),
+        ("74-109", "stage_3", "1.0e-01"),
+        ("110", "output", "1.0e-01"),
+    ]
 
 
 def test_accuracies_and_progress() -> None:
