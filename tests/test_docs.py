@@ -116,7 +116,7 @@ def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.Complete
     assert "model.depth  1 → 2" in told.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/probes.md", "docs/augmentation.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/probes.md", "docs/augmentation.md", "docs/experiments.md"])
 def test_specs_in_the_documentation_are_valid(page: str) -> None:
     specs = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     assert specs
