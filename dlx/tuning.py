@@ -14,11 +14,12 @@ import os
 import socket
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlx import devices as machine
 from dlx.errors import ResultsError, SpecError, UsageError, nearest
 from dlx.events import EpochEnded, Event, Note, Observer, TrialStarted
 from dlx.interruption import Stop
@@ -122,7 +123,9 @@ class _Tuning:
         self.metric = _metric(search, options.metric)
         self.more_is_better = self.metric.endswith(("accuracy", "r2"))
         self.enough = _enough(search, options)
-        self.worker = Worker(options.runtime)
+        count = options.runtime.devices or search.experiment.trials[0].setting.training.devices
+        machine.require(count)
+        self.worker = Worker(replace(options.runtime, devices=count))
         check_writable(options.results)
         self.place = ExperimentDirectory(options.results, f"{search.experiment.name}-tune")
         # Optuna's own chatter about experimental parts and every single trial is nobody's business here.

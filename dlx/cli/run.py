@@ -85,7 +85,7 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
         if flags.estimate:
             loading.fetch_absent(to_run, flags.data_dir, quiet=flags.quiet)
             estimates = _estimates(experiments, decisions, options, quiet=flags.quiet)
-        _print_decisions(command, experiments, decisions, flags, estimates)
+        _print_decisions(command, experiments, decisions, flags, options, estimates)
         return 0
     if options.executor is not None:
         executor(options.executor, options.executor_options).ready()
@@ -308,13 +308,14 @@ def _print_decisions(
     experiments: Sequence[Experiment],
     decisions: Sequence[Sequence[Decision]],
     flags: Flags,
+    options: Options,
     estimates: Sequence[Estimate] | None,
 ) -> None:
     import json
 
     from dlx.cli.estimates import as_json, lines
     from dlx.cli.progress import counted
-    from dlx.schedule import label
+    from dlx.schedule import devices_of, label
 
     if flags.as_json:
         would: list[dict[str, Any]] = [
@@ -323,7 +324,13 @@ def _print_decisions(
                 "file": _file(experiment),
                 "results": str(flags.results / experiment.name),
                 "trials": [
-                    {"id": d.trial.id, "action": d.action, "why": d.why, "parameters": dict(d.trial.parameters)}
+                    {
+                        "id": d.trial.id,
+                        "action": d.action,
+                        "why": d.why,
+                        "parameters": dict(d.trial.parameters),
+                        "devices": devices_of(d.trial, options),
+                    }
                     for d in decided
                 ],
                 "notes": list(experiment.notes),
@@ -337,7 +344,9 @@ def _print_decisions(
     for number, (experiment, decided) in enumerate(zip(experiments, decisions, strict=True)):
         begun = sum(decision.action != "skip" for decision in decided)
         named = _file(experiment) or experiment.name
-        print(f"{named}: would run {begun} of {counted(len(decided), 'trial')}")
+        each = max((devices_of(decision.trial, options) for decision in decided), default=1)
+        on = f", each on {each} devices" if each > 1 else ""
+        print(f"{named}: would run {begun} of {counted(len(decided), 'trial')}{on}")
         for decision in decided:
             print(f"  {decision.trial.id}  {decision.action:<8}  {label(decision.trial)}  ({decision.why})")
         if estimates is not None:

@@ -7,9 +7,14 @@ import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlx.blocks import Together, grouped
 from dlx.cli.progress import GRADIENT_SYMBOLS, counted, ends, metric, scientific
+from dlx.errors import ResultsError
+from dlx.records.reader import read_table
+from dlx.records.tables import LAYERS
 
 if TYPE_CHECKING:
     from dlx.schedule import Outcome
@@ -77,7 +82,9 @@ def summarise(
         seed=seed,
         metrics=metrics,
         gradients={
-            name: {when: trimmed([layers[layer] for layer in sorted(layers)]) for when, layers in by_time.items()}
+            name: {
+                when: trimmed([layers.get(n) for n in range(1, max(layers) + 1)]) for when, layers in by_time.items()
+            }
             for name, by_time in gradients.items()
         },
         reason=row.get("reason") or None,
@@ -191,9 +198,12 @@ def _pool(column: str, trials: Sequence[TrialSummary]) -> str:
 
 
 def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
-    recorded = {name for line in lines for trial in line.trials for name in trial.gradients if trial.gradients[name]}
-    parameter = next((name for name in GRADIENT_SYMBOLS if name in recorded), None)
-    if parameter is None:
+    there = {
+        name: max((_count(trial.gradients.get(name, {})) for line in lines for trial in line.trials), default=0)
+        for name in GRADIENT_SYMBOLS
+    }
+    parameter = max(there, key=lambda name: there[name])  # the first of those that most layers have
+    if not there[parameter]:
         return []
     rows = []
     for line in lines:
@@ -210,23 +220,60 @@ def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
     if width is not None:
         taken = sum(max([len(name), *(len(identity[name]) for identity, _, _ in rows)]) + 2 for name in rows[0][0])
         room = max(3, min(room, (width - taken - len("before training")) // len("  1.0e-01")))
-    columns = ends(layers, room)
+    groups = _blocks(lines, layers, room) if layers > room else None
+    heads = (
+        [group.name for group in groups]
+        if groups
+        else [f"layer {n + 1}" if n == 0 else str(n + 1) for n in range(layers)]
+    )
+    columns = ends(len(heads), room)
     cells = [
         {
             **identity,
             "": said,
             **{
-                "…" if layer is None else f"layer {layer + 1}" if layer == 0 else str(layer + 1): ""
-                if layer is None or layer >= len(norms) or (norm := norms[layer]) is None
-                else scientific(norm)
-                for layer in columns
+                "…" if at is None else heads[at]: "" if at is None else _norm(norms, groups[at] if groups else at)
+                for at in columns
             },
         }
         for identity, said, norms in rows
     ]
     several = "seeds and folds" if any(trial.repeat is not None for line in lines for trial in line.trials) else "seeds"
     pooled = f", median over {several}" if any(len(line.trials) > 1 for line in lines) else ""
+    pooled += "; of layers together the geometric mean" if groups else ""
     return ["", f"{GRADIENT_SYMBOLS[parameter]} per layer, from the input{pooled}", *table(cells)]
+
+
+def _count(norms: Mapping[str, Sequence[float | None]]) -> int:
+    """Layers that have a norm."""
+    return max((sum(norm is not None for norm in by_time) for by_time in norms.values()), default=0)
+
+
+def _blocks(lines: Sequence[Line], layers: int, room: int) -> list[Together] | None:
+    """So many layers by block or stage, where all trials have the same ones and there is room for that; else None."""
+    names: set[tuple[str, ...]] = set()
+    for line in lines:
+        for trial in line.trials[:1]:  # the others differ in their seed
+            if trial.directory is None:
+                return None
+            try:
+                rows = read_table(Path(trial.directory) / LAYERS.file_name)
+                numbers, called = rows.column("layer"), rows.column("name")
+            except ResultsError:
+                return None
+            first = {number: name for number, name in reversed(list(zip(numbers, called, strict=True))) if number}
+            names.add(tuple(first.get(str(number + 1), "") for number in range(layers)))
+    if len(names) != 1:
+        return None
+    groups = grouped(names.pop(), room)
+    return groups if len(groups) <= room else None
+
+
+def _norm(norms: Sequence[float | None], of: int | Together) -> str:
+    """The norm of a layer, or the mean of several; empty where one is missing."""
+    mine = [norms[at] if at < len(norms) else None for at in ((of,) if isinstance(of, int) else of.positions)]
+    there = [norm for norm in mine if norm is not None]
+    return scientific(Together("", tuple(range(len(there)))).mean(there)) if len(there) == len(mine) else ""
 
 
 def _median(series: Iterable[Sequence[float | None]]) -> list[float | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,24 @@ def test_regressions_have_their_own_scores() -> None:
 
 def test_nothing_to_report() -> None:
     assert report([]) == []
+
+
+def test_deep_nets_are_told_by_block_or_stage(tmp_path: Path) -> None:
+    names = [
+        "conv_1",
+        *(f"stage_{s}_block_{b}_conv_{c}" for s in (1, 2, 3) for b in range(1, 7) for c in (1, 2)),
+        "output",
+    ]
+    rows = [f"{number},{name},Conv2D" for number, name in enumerate(names, start=1)]
+    (tmp_path / "layers.csv").write_text("\n".join(["layer,name,type", *rows[:1], "1,conv_1_norm,X", *rows[1:]]) + "\n")
+    norms = {"grad_bias_first_38": 0.5, "grad_kernel_first_1": 2.0, "grad_kernel_first_38": 0.25}
+    norms |= {f"grad_kernel_first_{number}": 10.0 ** -(1 + (number - 2) // 12) for number in range(2, 38)}
+    trial = summarise({"trial": "a", "state": "done", **norms}, {}, 0, str(tmp_path))
+    assert trial.gradients["bias"]["first"] == [None] * 37 + [0.5]
+    lines = report([trial])
+    (at,) = [number for number, line in enumerate(lines) if "per layer" in line]
+    assert lines[at].startswith("‖∂L/∂W‖") and lines[at].endswith("of layers together the geometric mean")
+    assert lines[at + 1].split() == ["seed", "conv_1", "stage_1", "stage_2", "stage_3", "output"]
+    assert lines[at + 3].split()[-5:] == ["2.0e+00", "1.0e-01", "1.0e-02", "1.0e-03", "2.5e-01"]
+    # In a terminal of fifty columns there is no room even for that, and ends are shown.
+    assert "…" in report([trial], 50)[at + 1]

@@ -114,6 +114,20 @@ def test_gpus_that_are_hidden_are_not_used(
     assert [gpu.identity for gpu in devices.gpus(environment)] == shown
 
 
+def test_slurm_asks_for_the_gpus_of_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DLX_VIRTUAL_DEVICES", raising=False)
+    plain, given = executor("slurm", {}), executor("slurm", {"gpus": 8, "cpus": 16})
+    assert [plain._gpus(1), plain._gpus(4), given._gpus(4)] == [0, 4, 8]  # type: ignore[attr-defined]
+    assert given.threads(9, 4) == 8  # two trials at a time
+    given.require(8)
+    with pytest.raises(UsageError, match=r"16 devices.*--gpus 8"):
+        given.require(16)
+    for options in ({"nodes": 2}, {"ntasks-per-node": 4}):
+        with pytest.raises(UsageError, match="one trial trains on the devices of one machine"):
+            executor("slurm", {"options": options})
+    executor("slurm", {"options": {"nodes": 1, "qos": "low"}})
+
+
 def test_quotas_of_cgroups_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     inner = tmp_path / "job"
     inner.mkdir()
