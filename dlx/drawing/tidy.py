@@ -33,6 +33,18 @@ class Tidy:
     notes: tuple[str, ...] = ()
     heading: str = ""
 
+    def __post_init__(self) -> None:
+        # Of a parameter with numbers and words for values (batch_size: full, 50) all are words: a scale has one type.
+        mixed = [
+            axis
+            for axis in self.axes
+            if len({isinstance(row[axis], str) for row in self.rows if row.get(axis) is not None}) > 1
+        ]
+        if mixed:
+            said = [{axis: str(row[axis]) for axis in mixed if row.get(axis) is not None} for row in self.rows]
+            rows = [{**row, **words} for row, words in zip(self.rows, said, strict=True)]
+            object.__setattr__(self, "rows", rows)
+
     def csv(self) -> str:
         """The table as CSV, numbers in full."""
         lines = [format_row(map(format_text, self.columns))]

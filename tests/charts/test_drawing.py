@@ -175,3 +175,10 @@ def test_vega_is_kept_and_made_again_where_it_is_damaged(tmp_path: Path, monkeyp
         assert len(made) == times
     monkeypatch.setattr(vega, "_place", lambda: tmp_path / "vega.js" / "no folder")
     assert vega.script.__wrapped__().startswith("x")
+
+
+def test_numbers_and_words_of_one_parameter_stand_on_one_scale() -> None:
+    rows = [{"batch_size": value, "mean": 1.0} for value in ("full", 50, 5)]
+    tidy = Tidy(("batch_size", "mean"), rows, axes=("batch_size",))
+    assert tidy.distinct("batch_size") == ["full", "50", "5"]
+    assert Tidy(("batch_size", "mean"), rows[1:], axes=("batch_size",)).distinct("batch_size") == [50, 5]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dlx import shipped
 from dlx.charts import kinds
 
 GALLERY = Path(__file__).resolve().parent.parent.parent / "docs" / "gallery"
@@ -40,3 +41,41 @@ def test_pictures_are_there_and_small(gallery: Any) -> None:
         assert path.stat().st_size < 100_000, picture.file
         root = ElementTree.parse(path).getroot()
         assert root.attrib["width"].endswith("pt") and float(root.attrib["width"][:-2]) == pytest.approx(864, abs=1)
+
+
+COURSE = GALLERY / "course"
+
+
+@pytest.fixture(scope="module")
+def course() -> Any:
+    spec = importlib.util.spec_from_file_location("course", COURSE / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["course"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_of_the_course_are_current(course: Any) -> None:
+    assert {f"{topic}.md" for topic in course.TOPICS} == {path.name for path in COURSE.glob("*.md")}
+    for topic in course.TOPICS:
+        text = (COURSE / f"{topic}.md").read_text(encoding="utf-8")
+        assert text == course.page(topic), "run docs/gallery/course/make.py"
+
+
+def test_every_experiment_of_a_topic_is_on_its_page(course: Any) -> None:
+    for name, path in shipped.experiments().items():
+        topic, _, own = name.rpartition("/")
+        if topic in course.TOPICS:
+            opened = course.opening(path)
+            assert f"\n## {own}\n\n{opened.question}\n" in course.page(topic)
+            assert opened.question.endswith("?") and opened.commands
+            assert "reached" in opened.rest, f"{name} says what it reaches"
+
+
+def test_pictures_of_the_course_are_there_and_small(course: Any) -> None:
+    assert {picture.file for picture in course.PICTURES} == {path.name for path in COURSE.glob("*.svg")}
+    for picture in course.PICTURES:
+        assert picture.experiment in shipped.experiments()
+        assert (COURSE / picture.file).stat().st_size < 200_000, picture.file
+        ElementTree.parse(COURSE / picture.file)
