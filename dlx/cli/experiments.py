@@ -62,8 +62,11 @@ class Listed:
         return self.name.rpartition("/")[0]
 
     def plain(self) -> dict[str, Any]:
-        """As in a command's JSON."""
-        return {"name": self.name, "topic": self.topic, "file": str(self.path), "description": self.description}
+        """As in a command's JSON; ``tables``: whether finished ones come with it, as ``experiment:NAME``."""
+        from dlx.shipped import finished
+
+        said = {"name": self.name, "topic": self.topic, "file": str(self.path), "description": self.description}
+        return {**said, "tables": self.name in finished()}
 
 
 def _found(topic: str | None) -> list[Listed]:
@@ -114,17 +117,21 @@ def _show(name: str, *, as_json: bool) -> None:
         return
     import json
 
+    shown = {**_listed(name, path).plain(), **_trained(path), "spec": text}
+    print(json.dumps({"schema": "dlx.experiments/1", "experiment": shown}, ensure_ascii=False))
+
+
+def _trained(path: Path) -> dict[str, Any]:
+    """Trials, axes and claims; what is in the way where the data that a spec is about are not here."""
+    from dlx.errors import SpecError
     from dlx.spec import load
 
-    experiment = load(path)
-    shown = {
-        **_listed(name, path).plain(),
-        "trials": [trial.id for trial in experiment.trials],
-        "axes": list(experiment.axes),
-        "claims": len(experiment.claims),
-        "spec": text,
-    }
-    print(json.dumps({"schema": "dlx.experiments/1", "experiment": shown}, ensure_ascii=False))
+    try:
+        experiment = load(path)
+    except SpecError as error:
+        return {"trials": None, "why": error.message}
+    trials = [trial.id for trial in experiment.trials]
+    return {"trials": trials, "axes": list(experiment.axes), "claims": len(experiment.claims)}
 
 
 def _copy(name: str, output: Path | None, *, force: bool, as_json: bool) -> None:

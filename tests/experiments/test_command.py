@@ -53,6 +53,23 @@ def test_one_is_shown_as_it_is_written(said) -> None:
     assert shown["axes"] == ["model.depth"]
 
 
+def test_one_whose_data_are_not_here_is_shown_all_the_same(said, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlx.errors import SpecError
+
+    def refuse(path: Path) -> None:
+        raise SpecError([])
+
+    monkeypatch.setattr("dlx.spec.load", refuse)
+    code, text, _ = said("show", "quickstart", "--json")
+    assert code == 0
+    assert json.loads(text)["experiment"]["trials"] is None
+
+
+def test_those_with_finished_tables_are_marked(said) -> None:
+    found = json.loads(said("--json")[1])["experiments"]
+    assert [one["name"] for one in found if one["tables"]] == shipped.finished()
+
+
 def test_a_copy_is_the_same_spec_and_overwrites_nothing(said, tmp_path: Path) -> None:
     assert said("copy", "vanishing-gradient/depth")[0] == 0
     written = tmp_path / "depth.yaml"

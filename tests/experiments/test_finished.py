@@ -109,18 +109,19 @@ def test_its_numbers_are_those_of_the_tables() -> None:
     from scipy import stats
 
     reproduced = script("reproduced")
-    frame = pd.read_csv(shipped.tables("vanishing-gradient/depth") / "trials.csv")
-    for at, column, metric, log in [
-        (2, "val_accuracy", "val_accuracy@last", False),
-        (4, "grad_bias_first_1", "grad_norm[1]", True),
+    for name, at, column, metric, log in [
+        ("vanishing-gradient/depth", 2, "val_accuracy", "val_accuracy@last", False),
+        ("vanishing-gradient/speeds", 4, "grad_bias_first_1", "grad_norm[1]", True),
     ]:
+        frame = pd.read_csv(shipped.tables(name) / "trials.csv")
         one = {"what": "", "metric": metric, "at": f"depth={at}", "value": 0.5, "runs": 4, "source": ""}
-        (figure,) = reproduced.figures({"experiment": "vanishing-gradient/depth", "figures": [one]})
+        (figure,) = reproduced.figures({"experiment": name, "figures": [one]})
         values = frame.loc[frame["model.depth"] == at, column].to_numpy()
         assert figure.mean == pytest.approx(values.mean(), rel=1e-6)
         numbers = np.log(values) if log else values
-        scatter = numbers.std(ddof=1) * np.sqrt(1 / 3 + 1 / 4)
-        expected = np.array(stats.t.interval(0.95, 2, loc=numbers.mean(), scale=scatter))
+        n = len(numbers)
+        scatter = numbers.std(ddof=1) * np.sqrt(1 / n + 1 / 4)
+        expected = np.array(stats.t.interval(0.95, n - 1, loc=numbers.mean(), scale=scatter))
         assert figure.interval() == pytest.approx(tuple(np.exp(expected) if log else expected), rel=1e-6)
         assert not figure.inside
 
