@@ -81,6 +81,11 @@ Drawn by `python docs/gallery/make.py` from the embedded data sets: `dlx run doc
 command under each picture. `-o` also takes `.png`, `.pdf` and `.html` (interactive, works without a network),
 `--theme paper` and `--width 3.25in` make a figure for a column, `--data fig.csv` writes the numbers, `--lang es`
 speaks Spanish. `dlx plot kinds` lists the kinds, `dlx plot KIND --options` what a kind takes.
+
+The figures of the course, topic by topic, with the commands that make them, published against reached:
+[worked by hand](course/worked.md), [the vanishing gradient](course/vanishing-gradient.md),
+[representations](course/representations.md), [optimisation](course/optimisation.md),
+[regularisation](course/regularisation.md), [shallow or deep](course/shallow-or-deep.md).
 """
 
 
