@@ -16,6 +16,7 @@ from benchmarks.measures import (
     augmentation,
     checkpoints,
     comparing,
+    images,
     jax,
     memory,
     plots,
@@ -35,6 +36,7 @@ MEASURES: dict[str, Callable[[Setup], list[Figure]]] = {
     "recording": recording.measure,
     "checkpoints": checkpoints.measure,
     "augmentation": augmentation.measure,
+    "images": images.measure,
     "startup": startup.measure,
     "memory": memory.measure,
     "pretraining": pretraining.measure,
@@ -65,8 +67,8 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
 
     synthetic = given.synthetic or not data.present()
-    images = "noise of MNIST's shape (MNIST is not here: DLX_DATA names its folder)" if synthetic else "MNIST"
-    about = f"{machine.hardware()}; {machine.versions()}; {images}; {given.rounds} rounds"
+    shown = "noise of MNIST's shape (MNIST is not here: DLX_DATA names its folder)" if synthetic else "MNIST"
+    about = f"{machine.hardware()}; {machine.versions()}; {shown}; {given.rounds} rounds"
     _tell(f"{about}; {machine.load()} at the start")
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dlx-benchmarks-") as scratch:

@@ -23,13 +23,14 @@ class Setup:
     def trial(self, name: str, *, network: str, batch_size: int, epochs: int, probes: str, **more: Any) -> Contender:
         """A trial of dlx, ``epochs`` a round.
 
+        ``network``: a name of :data:`MODELS`, hidden units (``30-30``) or a model as in a spec.
         ``images``: train on as many; ``dataset``: another one than MNIST; ``checkpoint``,
-        ``seeds`` and ``augmentation`` as in a spec.
+        ``seeds`` and ``augmentation`` as in a spec; ``environment``: variables of the process.
         """
         images = more.pop("images", None)
         spec = "\n".join([
             f"dataset: {more.pop('dataset', None) or data.yaml(images)}",
-            f"model: {MODELS.get(network) or _mlp(network)}",
+            f"model: {MODELS.get(network) or _network(network)}",
             "training:",
             f"  optimizer: {OPTIMIZERS.get(network, '{name: sgd, learning_rate: 0.1}')}",
             f"  batch_size: {batch_size}",
@@ -64,6 +65,11 @@ _BLOCKS = (
 )
 MODELS = {"lenet5": "{name: lenet5, variant: modern}", "cnn": "cnn", "cnn 32-64-128": _BLOCKS}
 OPTIMIZERS = {"lenet5": "{name: adam, learning_rate: 0.001}"}
+
+
+def _network(network: str) -> str:
+    """A model as in a spec, or hidden units."""
+    return network if network.startswith("{") else _mlp(network)
 
 
 def _mlp(hidden: str) -> str:
