@@ -65,6 +65,10 @@ class MadeSource(Source):
     def make(self, row: int) -> Array:
         """One image, of the source's shape and type."""
 
+    @abstractmethod
+    def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
+        """A source of some of the examples, in that order; with other ``targets``, where these are numbered anew."""
+
     @property
     def ids(self) -> Indices:
         return self._ids
@@ -140,7 +144,7 @@ class Resized(MadeSource):
         inputs, _ = self._source.read(np.array([row]))
         return images.refitted(inputs[0], self._size, whole=self._round)
 
-    def take(self, rows: Indices) -> Source:
+    def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
         return Resized(self._source.take(rows), self._size, whole=self._round)
 
 
@@ -170,9 +174,33 @@ class ImageFiles(MadeSource):
                 f"{path} could be read when the folder was looked through, and now cannot: {error}"
             ) from None
 
-    def take(self, rows: Indices) -> Source:
+    def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
         paths = [self._paths[row] for row in rows.tolist()]
-        return ImageFiles(self._folder, paths, self._size, self.shape[2], self._targets[rows], self._ids[rows])
+        targets = self._targets[rows] if targets is None else targets
+        return ImageFiles(self._folder, paths, self._size, self.shape[2], targets, self._ids[rows])
+
+
+class Encoded(MadeSource):
+    """Images in a sequence of records that is read in any order, each a mapping with the encoded file under ``key``."""
+
+    def __init__(
+        self, records: Any, key: str, size: tuple[int, int], channels: int, targets: Array, ids: Indices | None = None
+    ) -> None:
+        super().__init__((*size, channels), np.uint8, targets, ids)
+        self._records = records
+        self._key = key
+        self._size = size
+
+    def make(self, row: int) -> Array:
+        number = int(self._ids[row])
+        try:
+            return images.decoded(bytes(self._records[number][self._key]), self._size, self.shape[2])
+        except images.Unreadable as error:
+            raise DataError(f"the image of example {number} cannot be read: {error}") from None
+
+    def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
+        targets = self._targets[rows] if targets is None else targets
+        return Encoded(self._records, self._key, self._size, self.shape[2], targets, self._ids[rows])
 
 
 def resized(splits: Splits, size: tuple[int, int]) -> Splits:
@@ -195,17 +223,26 @@ def resized(splits: Splits, size: tuple[int, int]) -> Splits:
 
 
 def of_folder(spec: DatasetSpec, root: Path, parts: Mapping[str, Part], standardized_by: int) -> Splits:
-    """The parts of a folder of images as a data set's settings divide them.
+    """The parts of a folder of images as a data set's settings divide them; see :func:`of_parts`."""
+    height, width, channels = spec.info().input_shape
+
+    def files(part: Part) -> ImageFiles:
+        return ImageFiles(root, part.paths, (height, width), channels, np.array(part.labels, np.int32))
+
+    return of_parts(spec, {name: files(part) for name, part in parts.items()}, standardized_by)
+
+
+def of_parts(spec: DatasetSpec, parts: Mapping[str, MadeSource], standardized_by: int) -> Splits:
+    """Parts as published (train, perhaps validation and test) as a data set's settings divide them.
 
     ``standardize`` looks at ``standardized_by`` images of the training part at most.
     """
     info = spec.info()
-    channels, size = info.input_shape[2], (info.input_shape[0], info.input_shape[1])
 
     def numbers(part: str) -> tuple[Any, Any]:
         if part not in parts:
             return None, None
-        return np.arange(len(parts[part].paths)), np.array(parts[part].labels, np.int32)
+        return np.arange(len(parts[part])), parts[part].targets
 
     # Divided as arrays are, the place of an image in its part standing for the image.
     plain = spec.model_copy(update={"scaling": "none"})
@@ -217,19 +254,18 @@ def of_folder(spec: DatasetSpec, root: Path, parts: Mapping[str, Part], standard
         assert official.test_inputs is not None and official.test_targets is not None
         validation = ArraySource(np.asarray(official.test_inputs), official.test_targets, official.test_ids)
 
-    def files(part: str, source: Source | None) -> ImageFiles | None:
+    def made(part: str, source: Source | None) -> MadeSource | None:
         if source is None:
             return None
         rows, targets = source.read(np.arange(len(source)))
-        of = parts[part].paths
-        return ImageFiles(root, [of[row] for row in rows.tolist()], size, channels, targets, source.ids)
+        return parts[part].take(rows, targets)
 
     held = "validation" if "validation" in parts else "train"
     tested = "test" if "test" in parts else "train"
-    training = files("train", divided.train)
+    training = made("train", divided.train)
     assert training is not None
-    looked_at: Source = training
+    looked_at = training
     if spec.scaling == "standardize" and len(training) > standardized_by:
         looked_at = training.take(np.linspace(0, len(training) - 1, standardized_by).astype(np.int64))
     scaling = scaling_of(spec, info.largest, looked_at)
-    return Splits(training, files(held, validation), files(tested, divided.test), info, scaling)
+    return Splits(training, made(held, validation), made(tested, divided.test), info, scaling)

@@ -7,7 +7,7 @@ step then runs over the window, so that resident and streamed training give the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,9 @@ from dlx.sources import resident_limit
 if TYPE_CHECKING:
     from dlx.sources import Source
 
-WINDOW_BYTES = 64 << 20
+WINDOW_BYTES = 16 << 20
+AHEAD = 3
+"""Windows that are read while the steps of one run: images that are decoded take their time, not always the same."""
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -29,7 +31,7 @@ def resident_arrays(source: Source) -> Arrays | None:
 
 
 class Stream:
-    """A part read in windows of about 64 MiB, one ahead of the step that is running.
+    """A part read in windows of about 16 MiB, a few ahead of the step that is running.
 
     Windows are aligned to multiples of ``length`` steps from the beginning of the epoch, and
     all have the same shape, the rest of the last one being zeros that no step looks at.
@@ -60,7 +62,7 @@ class Stream:
     def _window(self, number: int) -> Arrays:
         # The current window stays until the next is asked for: a chunk may end inside it.
         self._pending = {key: future for key, future in self._pending.items() if key >= number}
-        for key in (number, number + 1):
+        for key in range(number, number + 1 + AHEAD):
             if key not in self._pending and key * self.length * self._batch_size < len(self._order):
                 self._pending[key] = self._reader.submit(self._read, self._order, key)
         return self._pending[number].result()
@@ -69,6 +71,18 @@ class Stream:
         rows = self.length * self._batch_size
         inputs, targets = self._source.read(order[number * rows : (number + 1) * rows])
         return _padded(inputs, rows), _padded(targets, rows)
+
+
+def read_ahead(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[Arrays]:
+    """The examples from begin to end of each range, the next being read while one is used."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlx-feed") as reader:
+        following: Future[Arrays] | None = None
+        for begin, end in ranges:
+            found, following = following, reader.submit(source.read, np.arange(begin, end))
+            if found is not None:
+                yield found.result()
+        if following is not None:
+            yield following.result()
 
 
 def _padded(rows: np.ndarray, length: int) -> np.ndarray:

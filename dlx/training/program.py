@@ -12,7 +12,7 @@ import itertools
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,7 @@ class Program(ABC):
                 self._resident[key] = (source, inputs, targets)
         streamed = id(splits.train) not in self._resident
         self._stream = feed.Stream(splits.train, self.batch_size) if streamed else None
+        self._window: tuple[Any, tuple[Tensor, ...]] = None, ()
 
     def count(self, part: str) -> int:
         """Examples in ``train``, ``validation`` or ``test``; 0 where there is no such part."""
@@ -196,9 +197,10 @@ class Program(ABC):
             self._take_steps(rows, (lo, hi, 0, self._first_step), self._order, inputs, targets)
             return
         in_order = self._to_device(np.arange(self._stream.length * self.batch_size, dtype=np.int32))
-        for first, start, end, (inputs, targets) in self._stream.windows(lo, hi):
-            bounds = start, end, first, self._first_step
-            self._take_steps(rows, bounds, in_order, self._to_device(inputs), self._to_device(targets))
+        for first, start, end, window in self._stream.windows(lo, hi):
+            if self._window[0] is not window:  # a chunk may end inside a window
+                self._window = window, tuple(map(self._to_device, window))
+            self._take_steps(rows, (start, end, first, self._first_step), in_order, *self._window[1])
 
     def _step(
         self, values: Values, state: Sequence[Tensor], batch: Batch, words: Tensor, step: Tensor
@@ -273,18 +275,23 @@ class Program(ABC):
         rows = self._rows_at_once(count)
         stride = rows * EVALUATION_BLOCKS
         totals: list[Any] = [0.0] * len(self._sum_names)
-        for start in range(0, count, stride):
-            # Every call has the same number of rows; the last ends with the last example.
-            begin = max(0, min(start, count - stride))
-            end = min(begin + stride, count)
-            if id(source) in self._resident:
-                inputs, targets = (array[begin:end] for array in self._resident[id(source)][1:])
-            else:
-                inputs, targets = map(self._to_device, source.read(np.arange(begin, end)))
+        # Every call has the same number of rows; the last ends with the last example.
+        starts = range(0, count, stride)
+        begins = [max(0, min(start, count - stride)) for start in starts]
+        ranges = [(begin, min(begin + stride, count)) for begin in begins]
+        for start, begin, (inputs, targets) in zip(starts, begins, self._ranges(source, ranges), strict=True):
             sums = self._evaluate(rows, start - begin, inputs, targets)
             totals = [t + _float64(a) - _float64(b) for t, (a, b) in zip(totals, _pairs(sums), strict=True)]
             between()
         return dict(zip(self._sum_names, totals, strict=True))
+
+    def _ranges(self, source: Source, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets of these examples of a part, on the device."""
+        if id(source) in self._resident:
+            _, inputs, targets = self._resident[id(source)]
+            yield from ((inputs[begin:end], targets[begin:end]) for begin, end in ranges)
+        else:
+            yield from ((*map(self._to_device, arrays),) for arrays in feed.read_ahead(source, ranges))
 
     def _rows_at_once(self, examples: int) -> int:
         """So that the devices have equal parts, where there are enough examples."""

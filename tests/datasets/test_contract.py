@@ -17,7 +17,7 @@ from dlx.errors import DataError
 from dlx.sources import Scaling, Source, Splits
 
 XOR = {"inputs": [[0, 0], [0, 1], [1, 0], [1, 1]], "labels": [0, 1, 1, 0], "test_inputs": [[1, 0]], "test_labels": [1]}
-SETTINGS: dict[str, dict[str, Any]] = {"arrays": XOR}
+SETTINGS: dict[str, dict[str, Any]] = {"arrays": XOR, "tfds": {"dataset": "mnist"}}
 """Of members that cannot do without; those that are files are added by the fixture ``files``."""
 OWN = {"csv", "npz", "image_folder"}
 EMBEDDED = {"arrays", "digits", "photographs", "points", "function", *OWN}
@@ -25,9 +25,11 @@ REAL_VALUED = {"arrays", "csv", "points", "function"}
 DRAWN = {"photographs", "points", "function"}
 DRAWN_FROM_IT = {"csv", "npz", "image_folder", *DRAWN}  # their test part is, unless test: 0 says otherwise
 NOT_AT_HAND = {"cifar100", "svhn"}  # no copies to test with; their readers have tests of their own
+ELSEWHERE = {"tfds"}  # needs an extra; see test_tfds.py
+NAMES = [name for name in registry.names() if name not in ELSEWHERE]
 MEMBERS = [
     pytest.param(name, marks=[] if name in EMBEDDED else [pytest.mark.data])
-    for name in registry.names()
+    for name in NAMES
     if name not in NOT_AT_HAND
 ]
 
@@ -58,7 +60,7 @@ def parts(splits: Splits) -> dict[str, Source]:
     return {name: part for name, part in named.items() if part is not None}
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_tells_its_facts_without_data(name: str) -> None:
     spec = spec_of(name)
     info = spec.info()
@@ -89,7 +91,8 @@ def test_facts_need_neither_numpy_nor_data() -> None:
         "for name in registry.names():\n"
         "    spec = registry.get(name)\n"
         "    spec.find(Places.here())\n"
-        "    if name not in ('arrays', 'csv', 'npz', 'image_folder'): spec().sizes(), spec().info(), spec().digest()\n"
+        "    if name not in ('arrays', 'csv', 'npz', 'image_folder', 'tfds'):\n"
+        "        spec().sizes(), spec().info(), spec().digest()\n"
         "heavy = {'numpy', 'keras', 'tensorflow', 'pandas', 'scipy', 'sklearn', 'jax'} & set(sys.modules)\n"
         "sys.exit(' '.join(heavy) or 0)"
     )
@@ -213,7 +216,7 @@ def test_scaling_by_a_number_and_not_at_all(name: str, real: Places) -> None:
     assert not_at_all.apply(values).tolist() == [[0.0, 255.0]]
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if name not in EMBEDDED])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in EMBEDDED])
 def test_absent_names_the_places_and_what_to_do(name: str, tmp_path: Path) -> None:
     nowhere = Places(data_dir=tmp_path / "a", environment=tmp_path / "b", cache=tmp_path / "c", download=False)
     with pytest.raises(DataError) as caught:

@@ -19,8 +19,7 @@ from dlx.errors import DataError, FieldError, SpecError
 from dlx.image_sources import ImageFiles
 from dlx.sources import Splits
 from dlx.spec import load_text, load_trial, resolved
-
-COLOURS = {"blue": (20, 30, 200), "green": (10, 190, 40), "red": (210, 15, 25)}
+from tests.photographs import fill, picture
 
 
 @pytest.fixture(autouse=True)
@@ -31,21 +30,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     _folder.forget()
     yield folder
     _folder.forget()
-
-
-def picture(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (20, 26)) -> Image.Image:
-    """Noise around a colour, as high and wide as ``size`` says."""
-    noise = np.random.default_rng(seed).integers(-9, 10, (*size, 3))
-    return Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8))
-
-
-def fill(folder: Path, each: int = 6, classes: dict[str, tuple[int, int, int]] = COLOURS, suffix: str = "png") -> Path:
-    """So many images of every class."""
-    for number, (name, colour) in enumerate(classes.items()):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for at in range(each):
-            picture(colour, 100 * number + at).save(folder / name / f"{at:02}.{suffix}")
-    return folder
 
 
 @pytest.fixture
