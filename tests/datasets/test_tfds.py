@@ -195,7 +195,6 @@ def test_a_set_that_the_library_has_prepared_is_read_without_tensorflow(tmp_path
         "assert (inputs.reshape(20, -1) == 200 * targets[:, None]).all() and targets.sum() == 10\n"
         "assert not {'tensorflow', 'jax'} & set(sys.modules)\n"
     )
-    import os
 
     for code in (make, read):
         env = {
