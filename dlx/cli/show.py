@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from dlx.network import LayerRow, Network
 
 Level = Literal["layer", "block", "stage"]
-DEFAULT_INPUT = "28x28x1"
-DEFAULT_OUTPUTS = 10
 
 
 def show(
@@ -26,12 +24,14 @@ def show(
     input_shape: Annotated[
         str | None,
         typer.Option(
-            "--input", metavar="SHAPE", help=f"Input of a model, such as {DEFAULT_INPUT} (the default) or 64."
+            "--input",
+            metavar="SHAPE",
+            help="Input of a model, such as 28x28x1 or 64.  [default: as published, else 28x28x1]",
         ),
     ] = None,
     outputs: Annotated[
         int | None,
-        typer.Option("--outputs", metavar="N", help=f"Outputs of a model (default {DEFAULT_OUTPUTS}).", min=1),
+        typer.Option("--outputs", metavar="N", help="Outputs of a model.  [default: as published, else 10]", min=1),
     ] = None,
     by: Annotated[
         Literal["layer", "block", "stage"],
@@ -55,8 +55,8 @@ def show(
             raise UsageError("--input and --outputs are for models; a spec's come from its dataset")
         shown = of_spec(place(target), sets or [])
     else:
-        shape = parse_shape(DEFAULT_INPUT if input_shape is None else input_shape)
-        shown = [of_model(target, sets or [], shape, DEFAULT_OUTPUTS if outputs is None else outputs)]
+        shape = None if input_shape is None else parse_shape(input_shape)
+        shown = [of_model(target, sets or [], shape, outputs)]
     if as_json:
         import json
 
@@ -90,6 +90,7 @@ class Shown:
                 "trainable_parameters": network.trainable_parameters,
                 "multiply_adds": network.multiply_adds,
                 "connections": network.connections,
+                "auxiliary_parameters": network.auxiliary_parameters,
             },
         }
 
@@ -101,12 +102,15 @@ class Shown:
         fixed = network.parameters - network.trainable_parameters
         parameters = f"{network.parameters:,} parameters" + (f" ({fixed:,} not trainable)" if fixed else "")
         counts = f"{network.multiply_adds:,} multiply-adds, {network.connections:,} connections"
+        beside = network.auxiliary_parameters
+        more = [f"and {beside:,} parameters of auxiliary classifiers, in training only"] if beside else []
         return [
             f"{network.name}{f' with {varied}' if varied else ''}, input {shape}",
             "",
             *(_table(network.rows()) if by == "layer" else _table_of_groups(network.rows(), by)),
             "",
             f"{parameters}, {counts}",
+            *more,
         ]
 
 
@@ -125,15 +129,19 @@ def of_spec(path: Path, sets: Sequence[str]) -> list[Shown]:
     return list(found.values())
 
 
-def of_model(name: str, sets: Sequence[str], input_shape: tuple[int, ...], outputs: int) -> Shown:
-    """A model by name with settings ``model.…=value``; raises :class:`~dlx.errors.SpecError` for impossible ones."""
+def of_model(name: str, sets: Sequence[str], input_shape: tuple[int, ...] | None, outputs: int | None) -> Shown:
+    """A model by name with settings ``model.…=value``; raises :class:`~dlx.errors.SpecError` for impossible ones.
+
+    Input and outputs where none are given: as it was published.
+    """
     from dlx.errors import FieldError, SpecError, UsageError
     from dlx.models import registry
     from dlx.spec.document import Place, node_of
     from dlx.spec.overrides import apply, in_order, parse_set
     from dlx.spec.sections import check_section
 
-    registry.get(name)
+    usual = registry.get(name).usual()
+    input_shape, outputs = input_shape or usual[0], outputs or usual[1]
     place = Place(f"dlx show {name}")
     assignments = [parse_set(text) for text in sets]
     for assignment in assignments:
@@ -157,7 +165,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
     parts = text.replace("×", "x").split("x")
     if not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**9 for part in parts):
-        raise UsageError(f"--input: {text!r} is not a shape such as {DEFAULT_INPUT} or 64")
+        raise UsageError(f"--input: {text!r} is not a shape such as 28x28x1 or 64")
     return tuple(map(int, parts))
 
 

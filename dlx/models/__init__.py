@@ -74,6 +74,11 @@ class ModelSpec(MemberFields):
         default=None, description="what turns logits into the network's answer; null: what the loss wants"
     )
 
+    @classmethod
+    def usual(cls) -> tuple[Shape, int]:
+        """The input shape and outputs that it is shown with: as first published, else those of images of digits."""
+        return (cls.published[0].input_shape, cls.published[0].outputs) if cls.published else ((28, 28, 1), 10)
+
     @property
     def wants_unit_scaling(self) -> bool:
         """Whether it takes pixels from 0 to 1 and no others: `dataset.scaling: unit`."""

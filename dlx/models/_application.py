@@ -49,6 +49,11 @@ class ApplicationSpec(ModelSpec):
         "behind the last maps; null: all layers are trained",
     )
 
+    @classmethod
+    def usual(cls) -> tuple[Shape, int]:
+        """As published, else what most of these nets are for."""
+        return super().usual() if cls.published else ((224, 224, 3), CLASSES)
+
     @abstractmethod
     def application(self) -> Application:
         """The net, by its settings."""

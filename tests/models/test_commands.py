@@ -35,6 +35,14 @@ def test_show_prints_the_table(run: Any) -> None:
     assert lines[-1] == "61,706 parameters, 416,520 multiply-adds, 423,038 connections"
 
 
+def test_a_net_of_the_literature_is_shown_as_published(run: Any) -> None:
+    lines = run("show", "googlenet").splitlines()
+    assert lines[0] == "googlenet, input 224x224x3"
+    assert lines[-2].startswith("6,998,552 parameters, 1,582,671,872 multiply-adds")
+    assert lines[-1] == "and 6,379,728 parameters of auxiliary classifiers, in training only"
+    assert run("show", "application", "--set", "model.net=MobileNetV2").startswith("application, input 224x224x3")
+
+
 def test_show_takes_an_input_and_settings(run: Any) -> None:
     shown = json.loads(
         run("show", "cnn", "--input", "32x32x1", "--set", "model.dense=[50]", "--outputs", "7", "--json")
