@@ -90,7 +90,8 @@ def _build(network: str, *, top: bool) -> tuple[Any, dict[str, str]]:
     before, file_utils.get_file = file_utils.get_file, get_file
     arguments = {"include_top": top, "input_shape": _shape(network)} | ({"classifier_activation": None} if top else {})
     try:
-        with keras.StatelessScope():
+        # Variables that nobody will read are given no values.
+        with keras.StatelessScope(initialize_variables=False):
             getattr(keras.applications, network)(weights="imagenet", **arguments)
     except _FoundError as found:
         return found.model, found.file

@@ -19,8 +19,11 @@ from dlx.models import registry
 
 def multiply_adds(name: str, settings: dict[str, Any], shape: list[int], outputs: int) -> int:
     """Of one example's way to the first output; the variables never have values."""
-    with keras.StatelessScope():
-        model = registry.get(name)(**settings).build(tuple(shape), outputs)
+    with keras.StatelessScope(initialize_variables=False):
+        return _multiply_adds(registry.get(name)(**settings).build(tuple(shape), outputs), shape)
+
+
+def _multiply_adds(model: Any, shape: list[int]) -> int:
     model = keras.Model(model.inputs, model.outputs[0])
     trained, others = (
         [jax.ShapeDtypeStruct(tuple(variable.shape), variable.dtype) for variable in variables]
