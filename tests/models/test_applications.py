@@ -106,6 +106,10 @@ def test_the_record_is_what_keras_builds_today(name: str) -> None:
     assert {**fresh, "keras": ""} == {**application(name).record, "keras": ""}
 
 
+def test_every_net_of_keras_is_there() -> None:
+    assert list(names()) == sorted(name for name in dir(keras.applications) if name[0].isupper())
+
+
 def test_borders_follow_the_size_as_they_do_in_keras() -> None:
     keras.utils.clear_session()
     own = keras.applications.MobileNetV2(weights=None, input_shape=(33, 46, 3), classes=10, classifier_activation=None)
