@@ -57,7 +57,7 @@ def run(place: Executor, units: list[Unit], stop: Stop | None = None) -> dict[in
     ],
     ids=["dies", "hangs"],
 )
-def test_a_worker_takes_its_trial_only(
+def test_a_worker_that_dies_takes_its_trial_only(
     reasons: dict[str, str], timeout: float | None, rows: int, tmp_path: Path
 ) -> None:
     """Killed, crashed, hung in Python, stopped: for real, on a pool of two."""
