@@ -83,7 +83,8 @@ def application(name: str) -> Application:
         raise ValueError(f"keras.applications has no {name!r} ({nearest(name, names())})")
     record = json.loads(gzip.decompress((PLACE / f"{name}.json.gz").read_bytes()))
     files = {part: File(**file) for part, file in record["files"].items()}
-    return Application(name, record["size"], frozenset(record["top"]), files, record)
+    # Nets that take images of any size say none: their weights were trained at this one.
+    return Application(name, record["size"] or 224, frozenset(record["top"]), files, record)
 
 
 @lru_cache(maxsize=1)

@@ -84,7 +84,8 @@ class Convolution(Windowed):
                 Variable("pointwise_kernel", (1, 1, maps, filters)),
                 *bias,
             )
-        shape = (*size, maps, 1) if self.kind == "DepthwiseConv2D" else (*size, maps, filters)
+        seen = maps // self.config.get("groups", 1)
+        shape = (*size, maps, 1) if self.kind == "DepthwiseConv2D" else (*size, seen, filters)
         return (Variable("kernel", shape), *bias)
 
     def multiply_adds(self, *inputs: Shape) -> int:

@@ -120,6 +120,29 @@ def test_borders_follow_the_size_as_they_do_in_keras() -> None:
     ]
 
 
+# As Keras' documentation and its own `count_params` give them.
+OTHERS = {
+    "ConvNeXtTiny": 28_589_128,
+    "ConvNeXtXLarge": 350_196_968,
+    "DenseNet121": 8_062_504,
+    "EfficientNetB0": 5_330_571,
+    "EfficientNetB7": 66_658_687,
+    "EfficientNetV2L": 119_027_848,
+    "InceptionResNetV2": 55_873_736,
+    "MobileNetV2": 3_538_984,
+    "MobileNetV3Small": 2_554_968,
+    "NASNetLarge": 88_949_818,
+    "NASNetMobile": 5_326_716,
+    "ResNet152V2": 60_380_648,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_nets_have_as_many_parameters_as_keras_says(name: str) -> None:
+    size = application(name).size
+    assert registry.get("application")(net=name).network((size, size, 3), 1000).parameters == OTHERS[name]
+
+
 def test_an_unknown_net_is_told_the_nearest() -> None:
     with pytest.raises(ValueError, match="EfficientNetB0"):
         registry.get("application")(net="EfficientNetBO")
