@@ -27,6 +27,7 @@ MINUTE = (
     "optimisation/initial-weights",
     "regularisation/capacity",
     "regularisation/more-data",
+    "regularisation/penalties",
     "shallow-or-deep/equal-parameters",
     "shallow-or-deep/counts",
     "shallow-or-deep/by-parameters",
