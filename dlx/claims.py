@@ -28,7 +28,7 @@ from dlx.analysis.writing import scale
 from dlx.errors import DlxError, Problem, ResultsError, SpecError, UsageError, nearest
 from dlx.language import _, plural
 from dlx.records.status import STATES
-from dlx.records.tables import LAYERS, TIMING, metrics_table
+from dlx.records.tables import LAYERS, MOVES, TIMING, metrics_table
 from dlx.spec import Experiment
 from dlx.spec import settings as plain_settings
 from dlx.spec.claims import Claim, same
@@ -100,9 +100,14 @@ def _columns(experiment: Experiment) -> dict[str, set[str]]:
     """The columns of every table that the trials will leave."""
     tables: dict[str, set[str]] = {TIMING.name: set(TIMING.columns), LAYERS.name: set(LAYERS.columns)}
     for setting in {id(trial.setting): trial.setting for trial in experiment.trials}.values():
-        info = setting.dataset.info()
+        info = setting.learned
         classes = info.outputs if info.task == "classification" else 0
-        tables.setdefault("metrics", set()).update(metrics_table(info.task, classes).columns)
+        metrics = tables.setdefault("metrics", set())
+        metrics.update(metrics_table(info.task, classes).columns)
+        for planned in setting.pipeline:
+            metrics.update(planned.spec.columns(setting))
+        if len(setting.pipeline) > 1:
+            tables[MOVES.name] = set(MOVES.columns)
         for probe in setting.probes.values():
             for name, columns in probe.tables(setting).items():
                 tables.setdefault(name, set()).update(columns)
@@ -183,7 +188,9 @@ def _judged(claim: Claim, trials: Sequence[Trial], decide: Callable[[Sequence[Tr
 
 
 def _has(trial: Trial, values: Mapping[str, Any]) -> bool:
-    return all(same(value_at(trial.setting, path), value) for path, value in values.items())
+    """Whether a trial has these values; as where trials are chosen, what it does not have equals none."""
+    found = ((value_at(trial.setting, path), value) for path, value in values.items())
+    return all(same(one, value) or (one is ABSENT and value == "none") for one, value in found)
 
 
 def _by_state(claim: Claim, absent: int, group: Sequence[Trial]) -> Part:

@@ -24,6 +24,7 @@ from dlx.errors import PathKey, Problem, SpecError, dotted, nearest
 from dlx.spec.axes import axis_path
 from dlx.spec.document import Node, Place
 from dlx.spec.expand import Trial
+from dlx.spec.pretraining import NONE
 from dlx.spec.problems import show, translate
 from dlx.spec.schema import ClaimFields
 
@@ -180,7 +181,8 @@ def flat(trial: Trial) -> dict[str, Any]:
         else:
             flattened[path] = value
 
-    for section, value in settings(trial.setting).items():
+    # The section is left out where there is no pretraining, and a claim may be of just that.
+    for section, value in {"pretraining": {"name": NONE}, **settings(trial.setting)}.items():
         add(section, value)
     return flattened
 

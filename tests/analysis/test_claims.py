@@ -194,6 +194,28 @@ def test_a_metric_that_they_will_have(metric: str) -> None:
     check(load_text(f"{SPEC}  - {{metric: '{metric}', at_least: 0}}\n"))
 
 
+@pytest.mark.parametrize(
+    ("sets", "metric"),
+    [
+        (["model=autoencoder"], "test_r2"),
+        (["records.recalls=true"], "test_recall_3"),
+        (["dataset={name: digits, imbalance: {3: 0.5}}"], "val_balanced_accuracy@best"),
+        (
+            ["pretraining=autoencoder", "model={name: mlp, activation: sigmoid}"],
+            "val_reconstruction_error[stage=layer1]",
+        ),
+        (["pretraining=autoencoder", "model={name: mlp, activation: sigmoid}"], "moves.moved[1, all, stage=finetune]"),
+    ],
+)
+def test_a_metric_of_their_kind_of_training(sets: Sequence[str], metric: str) -> None:
+    text = f"model: mlp\nexpect:\n  - {{metric: '{metric}', at_least: 0}}\n"
+    experiment = load_text(text, [*sets, f"expect=[{{metric: '{metric}', at_least: 0}}]"])
+    assert experiment.claims
+    check(experiment)
+    with pytest.raises(SpecError, match="no trial will have"):
+        check(load_text(text))
+
+
 def made(place: Path, claim: str) -> Path:
     judged(place, METRIC + claim, APART)
     return place / "results"

@@ -35,7 +35,9 @@ def test_the_proof_can_fail(undisturbed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dropout", "batch_norm", "early_stopping", "stages", "pretraining", "augmentation"])
+@pytest.mark.parametrize(
+    "name", ["dropout", "batch_norm", "early_stopping", "stages", "pretraining", "rebalance", "augmentation"]
+)
 def test_random_kills(name: str, tmp_path: Path) -> None:
     verdict = prove(SPECS / f"{name}.yaml", kills=6, seed=0, place=tmp_path)
     assert verdict.problems == []

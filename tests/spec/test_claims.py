@@ -93,6 +93,14 @@ def test_a_pair_of_values_that_no_trial_has(complaints: Callable[..., list[str]]
     assert "no trial has all of model.depth 1, model.width 20" in line
 
 
+def test_no_pretraining_is_a_value_like_others(complaints: Callable[..., list[str]]) -> None:
+    """Though its section is left out where nothing else is said of it."""
+    spec = "model: {name: mlp, activation: sigmoid}\nsweep:\n  pretraining: [none, rbm]\nexpect:\n  - "
+    assert load_text(spec + "{metric: x, at: {pretraining: rbm}, above: {pretraining: none}}").claims
+    (line,) = complaints(spec + "{metric: x, at: {pretraining: autoencoder}, at_least: 1}")
+    assert "no trial has pretraining autoencoder (there are: none, rbm)" in line
+
+
 def test_claims_change_no_id() -> None:
     plain = load_text("model: mlp\n")
     claimed = load_text("model: mlp\nexpect:\n  - {metric: test_accuracy, at_least: 0.9}\n")

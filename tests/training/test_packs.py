@@ -220,6 +220,47 @@ def test_they_are_ordinary_trials(together: Path, tmp_path: Path) -> None:
         assert json.loads((directory / "environment.json").read_text())["pack"] == f"lane {found['lane']} of 6"
 
 
+STAGES = """\
+name: pack
+dataset: {name: digits, train_limit: 200}
+model: {name: mlp, width: 12, activation: sigmoid, initializer: scaled_uniform}
+pretraining: {method: denoising_autoencoder, epochs: 2, optimizer: {name: sgd, learning_rate: 0.1}}
+training: {epochs: 2, batch_size: 20, optimizer: {name: sgd, learning_rate: 0.5}}
+probes: {gradients: {sample: 50}, activations: null}
+seeds: 3
+"""
+
+
+def test_they_go_from_stage_to_stage_together(tmp_path: Path) -> None:
+    for how, pack in (("alone", 0), ("together", 8)):
+        (tmp_path / how).mkdir()
+        assert carried_out(tmp_path / how, pack, spec=STAGES).exit_code() == 0
+    alone, together = (tables(tmp_path / how / "results") for how in ("alone", "together"))
+    assert alone.keys() == together.keys()
+    for name in alone:
+        if name.endswith(".csv"):
+            a, b = (pd.read_csv(tmp_path / how / "results" / name) for how in ("alone", "together"))
+            pd.testing.assert_frame_equal(a, b, rtol=1e-3, atol=1e-5)
+    trials = list((tmp_path / "together" / "results" / "pack" / "trials").iterdir())
+    assert len(trials) == 3
+    for trial in trials:
+        assert len(json.loads((trial / "pack.json").read_text())["trials"]) == 3
+        stages = pd.read_csv(trial / "metrics.csv")["stage"]
+        assert list(stages.unique()) == ["layer1", "output", "finetune"]
+
+
+def test_seeds_that_make_their_own_examples_train_alone_and_rates_together(tmp_path: Path) -> None:
+    """The data of a pack are everybody's: what a seed generates is not."""
+    made = "imbalance: {3: 0.3}, rebalance: {method: rbm, epochs: 1, hidden: 4}"
+    uneven = f"dataset={{name: digits, train_limit: 200, {made}}}"
+    spec = STAGES.replace("seeds: 3", "seeds: 2\nsweep: {training.optimizer.learning_rate: [0.1, 0.5]}")
+    assert carried_out(tmp_path, 8, uneven, "pretraining=none", spec=spec).exit_code() == 0
+    packs = set()
+    for trial in (tmp_path / "results" / "pack" / "trials").iterdir():
+        packs.add(tuple(json.loads((trial / "pack.json").read_text())["trials"]))
+    assert sorted(map(len, packs)) == [2, 2]
+
+
 def test_asked_to_stop_all_stop_at_one_point_and_go_on(together: Path, tmp_path: Path) -> None:
     stop = Stop()
 
