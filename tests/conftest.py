@@ -42,10 +42,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def dlx() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``dlx`` as a user does, in a process of its own, from the top of the repository."""
+    """Run ``dlx`` as a user does, in a process of its own, from the top of the repository.
+
+    The process is a fork where that can be, since a fresh one spends seconds on importing TensorFlow.
+    """
 
     def call(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+        environment = {"COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+        env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        other_engine = "jax" in {*arguments, env.get("DLX_ENGINE"), env.get("KERAS_BACKEND")}
+        if sys.platform == "linux" and not other_engine:
+            from tests.forks import run
+
+            return run(arguments, cwd, environment)
         command = [sys.executable, "-m", "dlx", *arguments]
         return subprocess.run(
             command, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE, check=False

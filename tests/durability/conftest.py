@@ -33,7 +33,7 @@ class Ground:
 
     def dlx(self, *more: str, **options: Any) -> Any:
         """The spec's command line, begun in a fork."""
-        from tests.durability.forks import Dlx
+        from tests.forks import Dlx
 
         return Dlx(command(self.spec, self.results, *more), self.log or self.path / "log.txt", **options)
 
@@ -69,7 +69,7 @@ def ground(tmp_path: Path) -> Ground:
 
 @pytest.fixture(autouse=True)
 def no_process_is_left() -> Iterator[None]:
-    from tests.durability.forks import kill_all
+    from tests.forks import kill_all
 
     yield
     kill_all()

@@ -7,7 +7,7 @@ killed with SIGKILL and begun anew by the same command, until it ends by itself,
 compares every table (``timing.csv`` aside) and ``weights.npz`` byte for byte.
 
 The processes that are killed are forks of one that has imported TensorFlow already
-(:mod:`tests.durability.forks`); the undisturbed run is an ordinary one, so that a
+(:mod:`tests.forks`); the undisturbed run is an ordinary one, so that a
 difference which forking makes would show.
 """
 
@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from tests.durability.forks import ROOT, Dlx
+from tests.forks import ROOT, Dlx
 
 SPECS = Path(__file__).parent / "specs"
 Place = Literal["start-up", "training", "checkpoint", "table append"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.durability.conftest import Ground
-from tests.durability.forks import ROOT
 from tests.durability.proof import command
+from tests.forks import ROOT
 from tests.waiting import PATIENCE
 
 BACKWARDS = r"""

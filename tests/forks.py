@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -20,14 +21,18 @@ from typing import Any
 
 from tests.waiting import PATIENCE, until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
+ALWAYS = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+"""The server learns where to import from by its environment alone, and must not start threads."""
+
 _context: Any = None
 
 
 class Dlx:
     """A command line under way, in a process group of its own.
 
-    Standard output and error go to the file ``log``. ``prepare`` is called in the process
+    Standard output and error go to the file ``log``, errors to one of their own if it is given.
+    Its environment is this process's with what ``environment`` adds. ``prepare`` is called in the process
     before anything else, ``at_training`` when a trial is about to take its first step.
     With ``held=N`` it stops (SIGSTOP) when it has written its Nth checkpoint, or with 0 before
     that first step: there it still is, however busy the machine, when a test comes to send it
@@ -39,6 +44,8 @@ class Dlx:
         arguments: Sequence[str],
         log: Path,
         *,
+        errors: Path | None = None,
+        cwd: Path = ROOT,
         environment: Mapping[str, str] | None = None,
         prepare: Callable[[], None] | None = None,
         at_training: Callable[[], None] | None = None,
@@ -50,7 +57,9 @@ class Dlx:
         self._written = log.stat().st_size if log.exists() else 0
         self.began = time.monotonic()
         self._training, theirs = _server().Pipe(duplex=False)
-        job = (tuple(map(str, arguments)), str(log), dict(environment or {}), prepare, at_training, theirs)
+        surroundings = {**os.environ, **ALWAYS, **(environment or {})}
+        files = str(log), str(errors or log)
+        job = (tuple(map(str, arguments)), files, str(cwd), surroundings, prepare, at_training, theirs)
         self._process = _server().Process(target=_become_dlx, args=job)
         self._process.start()
         theirs.close()
@@ -114,6 +123,18 @@ def kill_all() -> None:
         _begun.pop().kill()
 
 
+def run(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """A command line to its end, as :func:`subprocess.run` would have it."""
+    with tempfile.TemporaryDirectory() as place:
+        output, errors = Path(place, "output"), Path(place, "errors")
+        begun = Dlx(arguments, output, errors=errors, cwd=cwd, environment=environment)
+        code = begun.wait()
+        _begun.remove(begun)
+        return subprocess.CompletedProcess(
+            ["dlx", *arguments], code, output.read_text("utf-8"), errors.read_text("utf-8")
+        )
+
+
 _begun: list[Dlx] = []
 
 
@@ -123,10 +144,9 @@ def _server() -> Any:
         from multiprocessing import forkserver
 
         _context = multiprocessing.get_context("forkserver")
-        _context.set_forkserver_preload(["tests.durability.preloaded"])
+        _context.set_forkserver_preload(["tests.preloaded"])
         before = dict(os.environ)
-        # The server learns where to import from by its environment alone, and must not start threads.
-        os.environ |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+        os.environ |= ALWAYS
         try:
             forkserver.ensure_running()
         finally:
@@ -137,23 +157,24 @@ def _server() -> Any:
 
 def _become_dlx(
     arguments: Sequence[str],
-    log: str,
+    files: tuple[str, str],
+    cwd: str,
     environment: Mapping[str, str],
     prepare: Callable[[], None] | None,
     at_training: Callable[[], None] | None,
     announce: Connection,
 ) -> None:
     """The forked process; does not return."""
-    from tests.durability.preloaded import THREADS
+    from tests.preloaded import THREADS
 
     code = 70
     try:
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        for standard in (1, 2):
-            os.dup2(descriptor, standard)
+        for standard, file in zip((1, 2), files, strict=True):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), standard)
         assert THREADS == 1, "a library started threads when it was imported, which the fork lacks"
         os.setpgid(0, 0)
-        os.chdir(ROOT)
+        os.chdir(cwd)
+        os.environ.clear()
         os.environ.update(environment)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it
         _announce_training(announce, at_training)
