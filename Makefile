@@ -20,8 +20,8 @@ run: $(VENV)/run.stamp
 	$(BIN)/dlx run $(SPEC)
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2 $(TESTS)
-	DLX_ENGINE=jax $(BIN)/python -m pytest -n 2 $(TESTS) tests/training
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+	DLX_ENGINE=jax $(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS) tests/training
 
 test-cluster: $(VENV)/cluster.stamp
 	$(BIN)/python -m pytest -m "ray or slurm" $(TESTS)

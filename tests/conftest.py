@@ -40,24 +40,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         load_engine(os.environ.get("DLX_ENGINE", "tensorflow"), 2)
 
 
-@pytest.fixture
-def dlx() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``dlx`` as a user does, in a process of its own, from the top of the repository.
+def run_dlx(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``dlx`` as a user does, in a process of its own, by default from the top of the repository.
 
     The process is a fork where that can be, since a fresh one spends seconds on importing TensorFlow.
     """
+    environment = {"COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    if sys.platform == "linux" and "jax" not in {*arguments, env.get("DLX_ENGINE"), env.get("KERAS_BACKEND")}:
+        from tests.forks import run
 
-    def call(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-        environment = {"COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
-        env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-        other_engine = "jax" in {*arguments, env.get("DLX_ENGINE"), env.get("KERAS_BACKEND")}
-        if sys.platform == "linux" and not other_engine:
-            from tests.forks import run
+        return run(arguments, cwd, environment)
+    command = [sys.executable, "-m", "dlx", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE, check=False
+    )
 
-            return run(arguments, cwd, environment)
-        command = [sys.executable, "-m", "dlx", *arguments]
-        return subprocess.run(
-            command, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE, check=False
-        )
 
-    return call
+@pytest.fixture
+def dlx() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """:func:`run_dlx`."""
+    return run_dlx

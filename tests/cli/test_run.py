@@ -123,7 +123,7 @@ def test_results_that_cannot_be_written(spec: Path, capsys: pytest.CaptureFixtur
 
 def test_for_scripts(spec: Path, dlx: Dlx) -> None:
     """One object on stdout, progress on stderr, and the object says what the tables say."""
-    ended = dlx("run", "tiny.yaml", "--json", cwd=spec.parent)
+    ended = dlx("run", "tiny.yaml", "--json", "--executor", "inline", cwd=spec.parent)
     assert ended.returncode == 0, ended.stderr
     (experiment,) = json.loads(ended.stdout)["experiments"]
     assert experiment["experiment"] == "tiny"
@@ -153,7 +153,7 @@ def test_for_scripts(spec: Path, dlx: Dlx) -> None:
 
 
 def test_divergence_counts_unless_it_is_expected(spec: Path, dlx: Dlx) -> None:
-    diverging = ["run", "tiny.yaml", "--set", "model={name: mlp, activation: linear, depth: 3}"]
+    diverging = ["run", "tiny.yaml", "--executor", "inline", "--set", "model={name: mlp, activation: linear, depth: 3}"]
     diverging += ["--set", "training.optimizer={name: sgd, learning_rate: 1e30}"]
     ended = dlx(*diverging, cwd=spec.parent)
     assert ended.returncode == 1, ended.stderr

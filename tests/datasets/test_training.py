@@ -15,26 +15,7 @@ import numpy as np
 import pytest
 
 from dlx.records.weights import FINAL, read_weights
-
-ROOT = Path(__file__).resolve().parents[2]
-
-# Several specs in one process: importing a backend takes longer than all of them.
-SCRIPT = """
-import os, sys
-from pathlib import Path
-from dlx.events import ignore
-from dlx.interruption import Stop
-from dlx.schedule import Options, run
-from dlx.spec import load
-from dlx.worker import Runtime
-
-engine, *specs = sys.argv[1:]
-for spec in specs:
-    results = Path(spec).parent / "results"
-    outcome = run(load(spec), Options(results, Runtime(engine, threads=1), executor="inline"), ignore, Stop())
-    for ending in outcome.endings:
-        assert ending.status.state == "done", ending.status.reason
-"""
+from tests.conftest import ROOT, run_dlx
 
 HOUSES = ["rooms,age,kind,price,rent"]
 HOUSES += [
@@ -56,9 +37,10 @@ probes: {gradients: {}, activations: {}, predictions: {}}
 
 
 def train(engine: str, *specs: Path, cwd: Path | None = None, **environment: str) -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
-    command = [sys.executable, "-c", SCRIPT, engine, *map(str, specs)]
-    done = subprocess.run(command, cwd=cwd or ROOT, env=env, capture_output=True, text=True, timeout=300, check=False)
+    """Several specs in one process: importing a backend takes longer than all of them."""
+    (folder,) = {spec.parent for spec in specs}
+    where = ["--engine", engine, "--threads", "1", "--executor", "inline", "--results", str(folder / "results")]
+    done = run_dlx("run", *map(str, specs), *where, "--quiet", cwd=cwd or ROOT, **environment)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

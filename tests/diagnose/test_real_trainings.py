@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +13,7 @@ import pytest
 from dlx.analysis.diagnose import SettingDiagnosis, diagnose_all, rules
 from dlx.analysis.selectors import find
 from dlx.spec import load_text
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT, run_dlx
 
 
 @dataclass(frozen=True)
@@ -116,10 +113,8 @@ def train(place: Path, cases: dict[str, Case], *others: Path) -> Path:
 
 def dlx(*arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder, which gets the results; it must succeed."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     flags = ["--executor", "inline", "--threads", "1", "--results", "results"]
-    command = [sys.executable, "-m", "dlx", *arguments, *flags]
-    done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=600, check=False)
+    done = run_dlx(*arguments, *flags, cwd=place)
     assert done.returncode == 0, done.stderr
     return done
 

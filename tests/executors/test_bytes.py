@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dlx.spec import load
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.conftest import ROOT, run_dlx
+from tests.waiting import PATIENCE
 
 SPEC = """\
 name: tiny
@@ -58,8 +58,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(place: Path, executor: str, options: str, engine: str = "tensorflow") -> dict[str, bytes]:
     results = place / engine / executor
+    if executor == "inline":
+        where = ["--executor", "inline", "--threads", "1", "--results", str(results), "--engine", engine]
+        assert run_dlx("run", str(place / "tiny.yaml"), *where).returncode == 0
+        return tables(results)
     command = [sys.executable, place / "script.py", place / "tiny.yaml", results, executor, options, engine]
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=300)
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=PATIENCE)
     return tables(results)
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.data
 
 def trials(dlx: Callable, results: Path, *options: str) -> dict[str, list[dict[str, str]]]:
     """Rows of trials.csv by depth."""
-    done = dlx("run", SPEC, "--results", str(results), "--quiet", *options)
+    done = dlx("run", SPEC, "--results", str(results), "--quiet", "--executor", "inline", *options)
     assert done.returncode == 0, done.stderr
     by_depth: dict[str, list[dict[str, str]]] = {}
     with (results / "vanishing-gradient" / "trials.csv").open(encoding="utf-8", newline="") as file:

@@ -206,6 +206,10 @@ print(*sorted({"keras", "tensorflow", "jax", "numpy"} & set(sys.modules)))
     assert run(code).split() == []
 
 
+SMALL = ["autoencoder", "cifar_resnet", "cnn", "lenet5", "mlp"]
+DEEP = ["googlenet", "inception_v3", "resnet", "vgg", "xception"]
+"""Of keras.applications: many layers of the few kinds that ``application`` and ``mobilenet`` have too."""
+LARGE = sorted(set(registry.names()) - {*SMALL, *DEEP})
 OUTPUTS = """
 import keras, numpy as np
 from functools import partial
@@ -226,9 +230,6 @@ settings = {
 }
 sizes = {"alexnet": 67, "application": 32, "cifar_vgg": 32, "mobilenet": 32}
 colours = ("application",)
-# Those of keras.applications are many layers of few kinds: two of them go through nearly all.
-large = ("googlenet", "inception_v3", "resnet", "vgg", "xception")
-names = [name for name in registry.names() if name not in large]
 for name in names:
     for fields in settings.get(name, [{"normalization": "batch"}]):
         size = sizes.get(name, 28)
@@ -242,12 +243,14 @@ for name in names:
 """
 
 
-def test_every_backend_gives_the_same_outputs() -> None:
+@pytest.mark.parametrize("names", [SMALL, pytest.param(LARGE, marks=pytest.mark.slow)], ids=["small", "large"])
+def test_every_backend_gives_the_same_outputs(names: list[str]) -> None:
+    code = f"names = {names}\n{OUTPUTS}"
     here: dict[str, Any] = {}
-    exec(OUTPUTS, here)
+    exec(code, here)
     other = {"tensorflow": "jax", "jax": "tensorflow"}[here["outputs"][0]]
-    there = json.loads(run(f"{OUTPUTS}\nimport json; print(json.dumps(outputs))", KERAS_BACKEND=other).splitlines()[-1])
+    there = json.loads(run(f"{code}\nimport json; print(json.dumps(outputs))", KERAS_BACKEND=other).splitlines()[-1])
     assert there[0] == other
-    assert len(there) == len(here["names"]) + 2
+    assert len(there) == 1 + len(names) + names.count("lenet5")
     for one, two in zip(here["outputs"][1:], there[1:], strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)

@@ -103,10 +103,14 @@ def test_a_linear_autoencoder_spans_the_subspace_of_the_principal_components(tra
     assert trained.column("train_reconstruction_error", "layer1")[-1] == pytest.approx(best, rel=0.01)
 
 
-@pytest.mark.parametrize("stop_in", ["layer1", "layer2", "output", "finetune"])
-def test_interrupted_in_any_stage_the_bytes_are_the_same(train: Train, stop_in: str) -> None:
+STAGES = ("layer1", "layer2", "output", "finetune")
+ONE_OF_THEM = [pytest.param((stage,), marks=pytest.mark.slow) for stage in STAGES]
+
+
+@pytest.mark.parametrize("stop_in", [STAGES, *ONE_OF_THEM], ids="-".join)
+def test_interrupted_in_any_stage_the_bytes_are_the_same(train: Train, stop_in: tuple[str, ...]) -> None:
     sets = ("pretraining={method: denoising_autoencoder, epochs: 2}",)
-    assert train(SPEC, *sets, stop_in=(stop_in,)).kept() == train(SPEC, *sets).kept()
+    assert train(SPEC, *sets, stop_in=stop_in).kept() == train(SPEC, *sets).kept()
 
 
 def spoil(level: float, corruption: str) -> tuple[np.ndarray, np.ndarray]:

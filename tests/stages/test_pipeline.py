@@ -54,7 +54,11 @@ def test_one_plain_stage_is_training_as_ever(train: Train) -> None:
     assert plain == listed
 
 
-@pytest.mark.parametrize("stop_in", [("first",), ("output",), ("finetune",), ("first", "output", "finetune")])
+STAGES = ("first", "output", "finetune")
+ONE_OF_THEM = [pytest.param((stage,), marks=pytest.mark.slow) for stage in STAGES]
+
+
+@pytest.mark.parametrize("stop_in", [STAGES, *ONE_OF_THEM], ids="-".join)
 def test_interrupted_in_any_stage_the_bytes_are_the_same(train: Train, stop_in: tuple[str, ...]) -> None:
     assert train(SPEC, stop_in=stop_in).kept() == train(SPEC).kept()
 

@@ -76,6 +76,7 @@ def test_the_winner_is_the_best_by_validation_and_its_spec_gives_the_same_trial(
     assert summary["val_accuracy"] == pytest.approx(tuned.winner.best.value, rel=1e-6)
 
 
+@pytest.mark.usefixtures("untrained")
 def test_the_same_search_makes_the_same_tries(search: Callable[..., Search], tmp_path: Path) -> None:
     one, other = (tune(search(), options(tmp_path / name, trials=4), ignore, Stop()) for name in "ab")
     assert one.tries == other.tries
@@ -109,6 +110,7 @@ def test_a_search_that_was_stopped_goes_on_with_the_try_under_way(
     assert attempts.status().last_attempt == 2
 
 
+@pytest.mark.usefixtures("untrained")
 def test_a_time_limit_chooses_among_what_there_is(search: Callable[..., Search], tmp_path: Path) -> None:
     first = tune(search(), options(tmp_path, trials=2, pruner="none"), ignore, Stop())
     limited = tune(search(), options(tmp_path, trials=50, pruner="none"), ignore, Stop(0.0))
@@ -130,6 +132,13 @@ def pretend(value: Callable[[TrialDirectory], float]) -> Callable[..., Status]:
             return attempt.end("done", summary={"val_accuracy": reached, "epochs": 10})
 
     return run_trial
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials reach a value that depends on their settings alone, at once."""
+    monkeypatch.setattr("dlx.tuning.run_trial", pretend(lambda directory: int(directory.trial[:4], 16) / 2**16))
+    monkeypatch.setattr("dlx.tuning._Tuning._test", lambda self, best: {})
 
 
 def test_a_median_pruner_ends_what_is_below_the_median_of_others(
@@ -175,6 +184,7 @@ def test_the_winner_names_its_files_from_where_one_is(tmp_path: Path, monkeypatc
     assert spec.load_text(winner).trials[0].setting.model.depth == 2
 
 
+@pytest.mark.usefixtures("untrained")
 @pytest.mark.parametrize(("sampler", "pruner"), [("random", "hyperband"), ("cmaes", "none")])
 def test_samplers_and_pruners(search: Callable[..., Search], tmp_path: Path, sampler: str, pruner: str) -> None:
     few = options(tmp_path, sampler=sampler, pruner=pruner, trials=3)
@@ -192,6 +202,7 @@ def test_without_search_the_axes_of_a_sweep_or_the_models_usual_ones(search: Cal
     assert {"model.dense", "training.batch_size"} <= {one.path for one in search("model: cnn").dimensions}
 
 
+@pytest.mark.usefixtures("untrained")
 def test_choices_that_do_not_go_together_are_left_out(search: Callable[..., Search], tmp_path: Path) -> None:
     text = "{model: mlp, training: {epochs: 1}, search: {model.hidden: [null, [5]], model.depth: [1, null]}}"
     notes: list[Event] = []
