@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds: far more than anything that is waited for takes on a busy machine. Only a defect waits so long."""
 
 

@@ -149,9 +149,11 @@ def test_gaussian() -> None:
 
 
 def test_noise_is_for_training_and_a_level_for_each_layer(train: Train) -> None:
-    clean = train(SPEC, "training.epochs=0")
+    clean = train(SPEC, "training.epochs=0", "probes=null")
     settings = "epochs: 2, level: [0.5, 0.0], optimizer: {name: sgd, learning_rate: 0.1}"
-    noisy = train(SPEC, "training.epochs=0", f"pretraining={{method: denoising_autoencoder, {settings}}}")
+    noisy = train(
+        SPEC, "training.epochs=0", "probes=null", f"pretraining={{method: denoising_autoencoder, {settings}}}"
+    )
     # before training nothing is spoiled; while training the first layer learns something else
     assert noisy.column("train_loss", "layer1")[0] == clean.column("train_loss", "layer1")[0]
     assert noisy.column("train_loss", "layer1")[1] > clean.column("train_loss", "layer1")[1]
@@ -160,7 +162,8 @@ def test_noise_is_for_training_and_a_level_for_each_layer(train: Train) -> None:
 
 def test_an_activity_penalty_makes_codes_sparse(train: Train) -> None:
     def activity(penalty: float) -> float:
-        trained = train(SPEC, f"pretraining.activity_l1={penalty}", "training.epochs=0", "pretraining.output_epochs=0")
+        off = ("training.epochs=0", "pretraining.output_epochs=0", "probes.gradients=null", "model.hidden=[20]")
+        trained = train(SPEC, f"pretraining.activity_l1={penalty}", *off)
         return float(trained.column("mean", "layer1", "activations")[-2])  # the row before its decoder's
 
     assert activity(0.5) < 0.7 * activity(0.0)
@@ -186,7 +189,7 @@ def moving(trained: Trained) -> np.ndarray:
 
 
 def test_normalisation_is_pretrained_with_its_layer(train: Train) -> None:
-    sets = ("model.normalization=batch", "training.epochs=0")
+    sets = ("model.normalization=batch", "training.epochs=0", "probes=null")
     assert not moving(train(SPEC, *sets, "pretraining=none")).any()
     assert moving(train(SPEC, *sets, "pretraining.output_epochs=0")).any()
 

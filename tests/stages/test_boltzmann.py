@@ -167,8 +167,12 @@ def test_the_likelihood_rises_and_is_the_exact_one(train: Train, persistent: str
     assert likelihood[-1] == pytest.approx(log_p[places].mean(), rel=1e-4)
 
 
+SHORT = ("training.epochs=0", "probes=null")
+"""For what is seen in the machines alone: what is not compiled takes no time."""
+
+
 def test_the_columns_by_numpy(train: Train) -> None:
-    trained = train(DIGITS)
+    trained = train(DIGITS, *SHORT)
     values = {
         name: trained.pretrained[f"dense_1/{name}"].astype(np.float64) for name in ("kernel", "bias", "visible_bias")
     }
@@ -201,7 +205,7 @@ def test_the_columns_by_numpy(train: Train) -> None:
 
 
 def test_the_classifier_begins_with_the_machines_weights(train: Train) -> None:
-    trained = train(DIGITS, "training.epochs=0")
+    trained = train(DIGITS, *SHORT)
     for path in ("dense_1/kernel", "dense_1/bias", "dense_2/kernel", "dense_2/bias"):
         assert np.array_equal(trained.weights[path], trained.pretrained[path])
     assert "dense_1/visible_bias" in trained.pretrained
@@ -216,7 +220,7 @@ def test_interrupted_the_chains_come_back(train: Train) -> None:
 def test_gaussian_visible_units_read_standardized_data(train: Train) -> None:
     trained = train(
         DIGITS, "dataset.scaling=standardize", "pretraining.visible=gaussian", "model.hidden=[20]",
-        "pretraining.optimizer={name: sgd, learning_rate: 0.005}", "pretraining.epochs=4",
+        "pretraining.optimizer={name: sgd, learning_rate: 0.005}", "pretraining.epochs=4", *SHORT,
     )  # fmt: skip
     errors = trained.column("val_reconstruction_error", "layer1")
     assert errors[-1] < 0.6 * errors[0]
@@ -225,9 +229,8 @@ def test_gaussian_visible_units_read_standardized_data(train: Train) -> None:
 
 def test_weight_decay(train: Train) -> None:
     def norm(l2: float) -> float:
-        return float(
-            np.linalg.norm(train(DIGITS, f"pretraining.l2={l2}", "training.epochs=0").weights["dense_1/kernel"])
-        )
+        trained = train(DIGITS, f"pretraining.l2={l2}", "pretraining.output_epochs=0", *SHORT, "model.hidden=[20]")
+        return float(np.linalg.norm(trained.weights["dense_1/kernel"]))
 
     assert norm(0.1) < 0.9 * norm(0.0)
 
