@@ -18,15 +18,12 @@ from dlx.events import Observer
 from dlx.executors import Finished, Unit
 from dlx.executors._ray_cluster import Share
 from dlx.executors._ray_worker import Ended, Equipment, Greeting, Worker
+from dlx.executors._silence import Silence
 from dlx.executors._unit import fail, tell
 from dlx.progress import Follower
 from dlx.records.trial_directory import TrialDirectory
 
-START_UP = 120.0
-"""Seconds that a trial is given before its first step beyond its time-out: for the backend, its data, the compiler."""
-
 _LOOK = 0.5
-_LONGEST_TICK = 1.0
 
 
 @dataclass(frozen=True)
@@ -125,23 +122,19 @@ class Slot:
         directory = TrialDirectory(self.unit.directory.path.absolute())
         token = secrets.token_hex(8)
         self._follower = Follower(directory.path, token)
-        self._silence, self._ticked, self._heard = 0.0, time.monotonic(), self._follower.last
+        self._silence, self._looked = Silence([]), time.monotonic()
         self.killed_for = None
         self._call = self._actor.run.remote(replace(self.unit, directory=directory), token)
 
     def watch(self, observe: Observer, timeout: float | None) -> None:
         """Pass on what the trial reports; end its worker where it has reported nothing for ``timeout`` seconds."""
-        if (at := time.monotonic()) - self._ticked < _LOOK:
+        if (at := time.monotonic()) - self._looked < _LOOK:
             return
+        self._looked = at
         self._tell_news(observe)
-        # A tick is short, unless this process itself was stopped: then nobody was silent.
-        self._silence += min(at - self._ticked, _LONGEST_TICK)
-        self._ticked = at
-        if (report := self._follower.last) is not self._heard:
-            self._silence, self._heard = 0.0, report
-        stepping = report is not None and report.steps > 0
-        if timeout is not None and self._silence > (timeout if stepping else timeout + START_UP):
-            self.killed_for = self.killed_for or f"no step for {self._silence:.0f} s (--timeout {timeout:g})"
+        report = self._follower.last
+        if (reason := self._silence.look([] if report is None else [report], timeout)) is not None:
+            self.killed_for = self.killed_for or reason
             self.kill()
 
     def _tell_news(self, observe: Observer) -> None:

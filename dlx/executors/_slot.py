@@ -27,6 +27,7 @@ from dlx.devices import WORKER_MEMORY, Share
 from dlx.events import Observer
 from dlx.executors import Finished, Unit, Work, _process
 from dlx.executors._process import Ended, Equipment
+from dlx.executors._silence import Silence
 from dlx.executors._unit import fail, has_ended, ran_out_of_memory, tell
 from dlx.progress import Follower, Report
 from dlx.records.status import read_status
@@ -34,12 +35,8 @@ from dlx.records.status import read_status
 OUTPUT_KEPT = 8192
 """Bytes of what a worker printed that go to the log of a trial that failed with it."""
 
-START_UP = 120.0
-"""Seconds that a trial is given before its first step beyond its time-out: for the backend, its data, the compiler."""
-
 NOBODY: Mapping[str, str] = {}
 _TRIES = 3
-_LONGEST_TICK = 1.0
 _SILENCE = 15.0
 _DYING = 10.0
 
@@ -90,7 +87,7 @@ class Slot:
         self._tries += 1
         token = secrets.token_hex(8)
         self._followers = [Follower(each.directory.path, token) for each in unit.members]
-        self._silence, self._ticked, self._heard = 0.0, time.monotonic(), self._reports()
+        self._silence = Silence(self._reports())
         with contextlib.suppress(OSError):
             os.truncate(self._output, 0)
         if self._pool is None or not self._pool.active:
@@ -102,16 +99,9 @@ class Slot:
         """Pass on what the trial reports; end it where it has reported nothing for ``timeout`` seconds."""
         assert self.unit is not None
         self._pass_on(observe)
-        # A tick is short, unless this process itself was stopped: then nobody was silent.
-        at = time.monotonic()
-        self._silence += min(at - self._ticked, _LONGEST_TICK)
-        self._ticked = at
-        if (reports := self._reports()) != self._heard:
-            self._silence, self._heard = 0.0, reports
-        stepping = any(report.steps > 0 for report in reports)
-        if timeout is not None and self._silence > (timeout if stepping else timeout + START_UP):
-            self._kill(f"no step for {self._silence:.0f} s (--timeout {timeout:g})")
-        elif reports and self._silence > _SILENCE and not self._held():
+        if (reason := self._silence.look(self._reports(), timeout)) is not None:
+            self._kill(reason)
+        elif self._silence.heard and self._silence.seconds > _SILENCE and not self._held():
             # Pebble takes a process that ends with exit code 0 in the middle of a unit for one that retired.
             self._kill("its worker ended without a word")
 
