@@ -202,7 +202,6 @@ def test_without_search_the_axes_of_a_sweep_or_the_models_usual_ones(search: Cal
     assert {"model.dense", "training.batch_size"} <= {one.path for one in search("model: cnn").dimensions}
 
 
-@pytest.mark.usefixtures("untrained")
 def test_choices_that_do_not_go_together_are_left_out(search: Callable[..., Search], tmp_path: Path) -> None:
     text = "{model: mlp, training: {epochs: 1}, search: {model.hidden: [null, [5]], model.depth: [1, null]}}"
     notes: list[Event] = []
