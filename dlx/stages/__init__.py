@@ -65,7 +65,8 @@ class StepResult(NamedTuple):
 
     ``updates``: per group, what its optimiser takes as gradients (they need not be any).
     ``state``: the new values of the stage's state variables. ``sums``: quantities summed
-    over the batch's examples, scalars or vectors. ``gradients``: per group, those of the mean
+    over the batch's examples, scalars or vectors; in place of a scalar, values of which it is the
+    sum, which the engine adds up in the way that suits its device. ``gradients``: per group, those of the mean
     data loss, which the tables' norms are of, where they are not the updates.
     """
 

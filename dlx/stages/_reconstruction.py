@@ -21,6 +21,7 @@ from dlx.stages._layerwise import (
     LayerwiseSpec,
     activation_limits,
     build_below,
+    cross_entropy,
     input_limits,
     verify_unit_interval,
     watched_model,
@@ -130,13 +131,19 @@ class ReconstructionMetrics:
     looked_at: tuple[str, ...] = ()
     gap: str | None = None
 
-    def sums(self, losses: Tensor, clean: Tensor, reconstruction: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
-        """Sums over a batch, in Keras ops; ``weights`` (batch,) are 0 or 1."""
+    def values(self, losses: Tensor, clean: Tensor, reconstruction: Tensor) -> dict[str, Tensor]:
+        """What adds up to the sums over a batch: of each unit of each example, in Keras ops."""
         from keras import ops
 
-        errors = ops.mean(flat(ops.square(clean - reconstruction)), axis=-1)
-        values = {"loss": losses, "reconstruction_error": errors}
-        return {name: ops.sum(value if weights is None else value * weights) for name, value in values.items()}
+        squares = flat(ops.square(clean - reconstruction))
+        return {"loss": losses, "reconstruction_error": squares / squares.shape[-1]}
+
+    def sums(self, losses: Tensor, clean: Tensor, reconstruction: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """Sums over a batch; ``weights`` (batch,) are 0 or 1."""
+        from keras import ops
+
+        values = self.values(losses, clean, reconstruction)
+        return {name: ops.sum(ops.sum(value, axis=-1) * weights) for name, value in values.items()}
 
     def finish(self, sums: Mapping[str, Any], count: int, variation: np.ndarray | None = None) -> dict[str, float]:
         return {name: float(sums[name]) / count for name in self.names}
@@ -195,12 +202,12 @@ class LayerAutoencoder(Stage):
         def objective(weights: list[Tensor]) -> tuple[Tensor, Any]:
             (code, logits), new = self._call(self._inner, [*weights, *state], spoiled, training=True)
             losses = self._losses(logits, clean)
-            return ops.mean(losses + self._penalty(code)), (losses, logits, new)
+            return ops.mean(losses + self._penalty(code)), (logits, new)
 
-        (_, (losses, logits, new)), gradients = differentiate(objective, groups["model"])
+        (_, (logits, new)), gradients = differentiate(objective, groups["model"])
         first = len(groups["model"])
         kept = [new.get(first + place, value) for place, value in enumerate(state)]
-        sums = self.metrics.sums(losses, clean, answer(logits, self._activation), None)
+        sums = self.metrics.values(self._of_units(logits, clean), clean, answer(logits, self._activation))
         return StepResult({"model": gradients}, kept, sums)
 
     def loss(self, groups: Values, state: Sequence[Tensor], batch: Batch) -> Tensor:
@@ -213,7 +220,7 @@ class LayerAutoencoder(Stage):
     def evaluate(self, groups: Values, state: Sequence[Tensor], batch: Batch, weights: Tensor) -> dict[str, Tensor]:
         clean = self._read(groups["model"], state, batch.inputs)
         (_, logits), _ = self._call(self._inner, [*groups["model"], *state], clean, training=False)
-        return self.metrics.sums(self._losses(logits, clean), clean, answer(logits, self._activation), weights)
+        return self.metrics.sums(self._of_units(logits, clean), clean, answer(logits, self._activation), weights)
 
     def activations(self, groups: Values, state: Sequence[Tensor], inputs: Tensor) -> dict[str, Tensor]:
         outputs, _ = self._call(self._watched, [*groups["model"], *state], inputs, training=False)
@@ -244,6 +251,14 @@ class LayerAutoencoder(Stage):
             # softplus(z) − x·z is −x·ln σ(z) − (1−x)·ln(1−σ(z)), without ever forming σ(z).
             return ops.sum(flat(ops.softplus(logits) - clean * logits), axis=-1)
         return ops.sum(flat(ops.square(answer(logits, self._activation) - clean)), axis=-1)
+
+    def _of_units(self, logits: Tensor, clean: Tensor) -> Tensor:
+        """The losses of an example's units (batch, units), to look at."""
+        from keras import ops
+
+        if self._loss == "cross_entropy":
+            return cross_entropy(flat(logits), flat(clean))
+        return flat(ops.square(answer(logits, self._activation) - clean))
 
     def _penalty(self, code: Tensor) -> Tensor:
         from keras import ops

@@ -20,6 +20,7 @@ from dlx.stages._layerwise import (
     LayerwiseSpec,
     activation_limits,
     build_below,
+    cross_entropy,
     input_limits,
     verify_unit_interval,
     watched_model,
@@ -176,8 +177,9 @@ class BoltzmannStage(Stage):
         self._chains: list[Any] = []
         self.divisible = not spec.persistent  # a chain for each example of a batch
         if spec.persistent:
-            inputs = (rows, block.input_shape[-1])
-            self._chains = [keras.Variable(keras.ops.zeros(inputs), trainable=False, name=f"{block.name}_chains")]
+            # Of hidden states: from them a step of Gibbs sampling costs no more than one from the data.
+            states = keras.ops.zeros((rows, block.output_shape[-1]))
+            self._chains = [keras.Variable(states, trainable=False, name=f"{block.name}_chains")]
         self.state += self._chains
         self.limits = activation_limits(setting, block)
         self._kept = block.decoder in setting.network().decoder
@@ -195,18 +197,23 @@ class BoltzmannStage(Stage):
         machine = self._layer.machine(*groups["model"])
         data = self._read(groups["model"], state, batch.inputs)
         means = machine.hidden_mean(data)
-        logits = machine.visible_input(draw(means, machine.hidden, key))
-        if self._spec.persistent:
-            chain, steps = state[-1], self._spec.k
+        hidden = draw(means, machine.hidden, key)
+        if self._chains:
+            # Chains and the reconstruction that the tables tell of: one product for both.
+            both = machine.visible_input(ops.concatenate([hidden, state[-1]]))
+            logits, total = both[: data.shape[0]], both[data.shape[0] :]
         else:
-            chain, steps = draw(machine.visible_of(logits), machine.visible, key), self._spec.k - 1
-        for _ in range(steps):
-            chain = machine.gibbs(chain, key)
-        positive = machine.statistics(data, means)
-        negative = machine.statistics(chain, machine.hidden_mean(chain))
-        updates = [model - found for model, found in zip(negative, positive, strict=True)]
-        kept = [*state[: len(state) - len(self._chains)], *([chain] if self._chains else [])]
-        sums = {name: ops.sum(value) for name, value in self._reconstruction(machine, data, logits).items()}
+            logits = total = machine.visible_input(hidden)
+        for step in range(self._spec.k):
+            visible = draw(machine.visible_of(total), machine.visible, key)
+            answer = machine.hidden_mean(visible)
+            if self._chains or step < self._spec.k - 1:
+                hidden = draw(answer, machine.hidden, key)
+            if step < self._spec.k - 1:
+                total = machine.visible_input(hidden)
+        updates = machine.contrast((visible, answer), (data, means))
+        kept = [*state[: len(state) - len(self._chains)], *([hidden] if self._chains else [])]
+        sums = self._reconstruction(machine, data, logits)
         return StepResult({"model": updates}, kept, sums | {name: ops.zeros(()) for name in self.metrics.looked_at})
 
     def loss(self, groups: Values, state: Sequence[Tensor], batch: Batch) -> Tensor:
@@ -224,6 +231,7 @@ class BoltzmannStage(Stage):
         machine = self._layer.machine(*groups["model"])
         data = self._read(groups["model"], state, batch.inputs)
         values = self._reconstruction(machine, data, machine.visible_input(machine.hidden_mean(data)))
+        values = {name: ops.sum(value, axis=-1) for name, value in values.items()}
         for name in self.metrics.looked_at:
             values[name] = getattr(machine, name)(data)
         return {name: ops.sum(value * weights) for name, value in values.items()}
@@ -249,15 +257,12 @@ class BoltzmannStage(Stage):
         return data
 
     def _reconstruction(self, machine: Machine, data: Tensor, logits: Tensor) -> dict[str, Tensor]:
-        """Of each example: the loss and the mean squared error of what ``logits`` stand for."""
+        """Of each unit of each example: its part of the loss and of the mean squared error of what ``logits`` give."""
         from keras import ops
 
         squares = ops.square(data - machine.visible_of(logits))
-        if machine.visible == "binary":
-            losses = ops.sum(ops.softplus(logits) - data * logits, axis=-1)
-        else:
-            losses = 0.5 * ops.sum(squares, axis=-1)
-        return {"loss": losses, "reconstruction_error": ops.mean(squares, axis=-1)}
+        losses = cross_entropy(logits, data) if machine.visible == "binary" else 0.5 * squares
+        return {"loss": losses, "reconstruction_error": squares / squares.shape[-1]}
 
 
 def _sides(block: Block) -> tuple[int, int]:

@@ -136,8 +136,9 @@ class Program(ABC):
     def _differentiate(self, function: Callable[[list[Tensor]], tuple[Tensor, Any]], values: Sequence[Tensor]) -> Any:
         """The backend's :data:`~dlx.stages.ValueAndGrad`."""
 
-    def _square_sum(self, gradient: Tensor) -> Tensor:
-        return ops.sum(ops.square(ops.cast(gradient, "float32")))
+    def _total(self, values: Tensor) -> Tensor:
+        """The sum of all values, float32."""
+        return ops.sum(ops.cast(values, "float32"))
 
     # Data
 
@@ -210,12 +211,16 @@ class Program(ABC):
         return result, self._added(result)
 
     def _added(self, result: StepResult) -> list[Tensor]:
-        added = [result.sums[name] for name in self._sum_names]
+        sums = zip(self._sum_names, self._sum_shapes, strict=True)
+        added = [self._summed(result.sums[name], shape) for name, shape in sums]
         if self._watch:
             recorded = result.updates if result.gradients is None else result.gradients
             gradients = [gradient for name in self.stage.groups for gradient in recorded[name]]
-            added.append(ops.stack([self._square_sum(gradient) for gradient in gradients]))
+            added.append(ops.stack([self._total(ops.square(ops.cast(one, "float32"))) for one in gradients]))
         return added
+
+    def _summed(self, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+        return value if len(value.shape) == len(shape) else self._total(value)
 
     def _with_penalties(
         self,

@@ -87,8 +87,9 @@ class TensorFlowProgram(Program):
     def __init__(self, stage: Stage, batch_size: int, *, watch: bool, devices: int = 1) -> None:
         self._replicas = replicas.Replicas(stage, devices) if devices > 1 else None
         super().__init__(stage, batch_size, watch=watch, devices=devices)
-        fast = bool(tf.config.list_physical_devices("GPU")) or not _convolves(stage.model)
-        self._xla = fast and devices == 1
+        gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._xla = (gpu or not _convolves(stage.model)) and devices == 1
+        self._sums_by_products = self._xla and not gpu
         self._loops: dict[int, Any] = {}
         self._evaluation = tf.function(self._evaluate_in_blocks, autograph=False, reduce_retracing=True)
 
@@ -193,11 +194,11 @@ class TensorFlowProgram(Program):
                 return tf.identity(group.optimizer.dynamic_scale.value)
         return None
 
-    def _square_sum(self, gradient: Tensor) -> Tensor:
-        if not self._xla or len(gradient.shape) < 2:
-            return super()._square_sum(gradient)
+    def _total(self, values: Tensor) -> Tensor:
+        if not self._sums_by_products or len(values.shape) < 2:
+            return super()._total(values)
         # XLA sums one number after another on a CPU; a product with ones uses the whole core.
-        columns = tf.reshape(tf.square(tf.cast(gradient, tf.float32)), [-1, gradient.shape[-1]])
+        columns = tf.reshape(tf.cast(values, tf.float32), [-1, values.shape[-1]])
         return tf.reduce_sum(tf.ones([1, columns.shape[0]]) @ columns)
 
     def _evaluate(self, rows: int, seen: int, inputs: Tensor, targets: Tensor) -> Sequence[Tensor]:

@@ -131,7 +131,8 @@ def mean_update(k: int, values: dict[str, np.ndarray], persistent: bool = False,
     stage = build(trial)
     weights = [keras.ops.convert_to_tensor(values[name]) for name in ("kernel", "bias", "visible_bias")]
     rng = np.random.default_rng(5)
-    state = [keras.ops.convert_to_tensor(rng.integers(0, 2, (len(data), 4)).astype(np.float32))] if persistent else []
+    hidden = rng.integers(0, 2, (len(data), values["bias"].size)).astype(np.float32)
+    state = [keras.ops.convert_to_tensor(hidden)] if persistent else []
     key = keras.random.SeedGenerator(3)
     found = []
     for _ in range(steps):
@@ -139,6 +140,16 @@ def mean_update(k: int, values: dict[str, np.ndarray], persistent: bool = False,
         state = result.state
         found.append(np.concatenate([np.ravel(as_numpy(update)) for update in result.updates["model"]]))
     return np.mean(found[steps // 2 :], axis=0)
+
+
+def test_the_contrast_is_the_difference_of_statistics() -> None:
+    rng = np.random.default_rng(8)
+    found = machine(numbers(rng))
+    # Persistent chains are as many as a whole batch has rows, and the last batch of an epoch is smaller.
+    model, data = [[rng.random((rows, units)).astype(np.float32) for units in (4, 3)] for rows in (7, 5)]
+    expected = [a - b for a, b in zip(found.statistics(*model), found.statistics(*data), strict=True)]
+    for one, other in zip(found.contrast(model, data), expected, strict=True):
+        np.testing.assert_allclose(as_numpy(one), as_numpy(other), atol=1e-6)
 
 
 def test_contrastive_divergence_against_the_exact_gradient() -> None:
