@@ -25,7 +25,7 @@ class Setup:
 
         ``network``: a name of :data:`MODELS`, hidden units (``30-30``) or a model as in a spec.
         ``images``: train on as many; ``dataset``: another one than MNIST; ``checkpoint``,
-        ``seeds`` and ``augmentation`` as in a spec; ``environment``: variables of the process.
+        ``seeds``, ``augmentation`` and ``precision`` as in a spec; ``environment``: variables of the process.
         """
         images = more.pop("images", None)
         spec = "\n".join([
@@ -35,6 +35,7 @@ class Setup:
             f"  optimizer: {OPTIMIZERS.get(network, '{name: sgd, learning_rate: 0.1}')}",
             f"  batch_size: {batch_size}",
             f"  augmentation: {more.pop('augmentation', '[]')}",
+            f"  precision: {more.pop('precision', 'float32')}",
             "  epochs: 100000",
             *([f"  checkpoint: {more.pop('checkpoint')}"] if "checkpoint" in more else []),
             f"probes: {probes}",
@@ -63,8 +64,18 @@ _BLOCKS = (
     "{name: cnn, blocks: [{filters: 32, pool: max}, {filters: 64, pool: max}, {filters: 128, pool: max}], dense: [], "
     "normalization: batch}"
 )
-MODELS = {"lenet5": "{name: lenet5, variant: modern}", "cnn": "cnn", "cnn 32-64-128": _BLOCKS}
-OPTIMIZERS = {"lenet5": "{name: adam, learning_rate: 0.001}"}
+MODELS = {
+    "lenet5": "{name: lenet5, variant: modern}",
+    "cnn": "cnn",
+    "cnn 32-64-128": _BLOCKS,
+    "resnet20": "{name: cifar_resnet, depth: 20}",
+    "resnet50": "{name: resnet, depth: 50}",
+}
+OPTIMIZERS = {
+    "lenet5": "{name: adam, learning_rate: 0.001}",
+    "resnet20": "{name: sgd, learning_rate: 0.1, momentum: 0.9}",
+    "resnet50": "{name: sgd, learning_rate: 0.01, momentum: 0.9}",
+}
 
 
 def _network(network: str) -> str:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from benchmarks.duel import ratio, take_turns
 from benchmarks.measures import STEPS, Setup
+from benchmarks.measures.convnets import Size, resnet20, resnet50
 from benchmarks.measures.steps import SMALLEST, agree, faster, slower
 from benchmarks.report import Figure
 from dlx import devices
@@ -17,6 +18,8 @@ GROUP = "JAX"
 SEEDS = 32
 DEPTHS = {1: "30", 2: "30-30", 3: "30-30-30", 4: "30-30-30-30"}
 EPOCHS = 60
+SIZES = {"resnet20": (12_800, 128), "resnet50": (1024, 128, 224)}
+"""Images and batch of a turn, and their side: on a GPU."""
 
 
 def measure(setup: Setup) -> list[Figure]:
@@ -24,7 +27,15 @@ def measure(setup: Setup) -> list[Figure]:
     if find_spec("jax") is None:
         setup.tell("jax: not installed, not measured")
         return []
-    return [*_steps(setup), *(_packs(setup) if devices.gpus() else _no_gpu())]
+    gpu = bool(devices.gpus())
+    small = Size(*SIZES["resnet20"]) if gpu else Size(16, 8, sample=8)
+    large = Size(*SIZES["resnet50"]) if gpu else Size(4, 2, side=64, sample=2)
+    return [
+        *_steps(setup),
+        *(_packs(setup) if gpu else _no_gpu()),
+        *resnet20(setup, "jax", small, 1.2, counts=gpu),
+        *resnet50(setup, large, counts=gpu),
+    ]
 
 
 def _steps(setup: Setup) -> list[Figure]:
@@ -68,5 +79,9 @@ def _packs(setup: Setup) -> list[Figure]:
 
 
 def _no_gpu() -> list[Figure]:
-    what = f"{SEEDS} seeds together on a GPU, depths 1 to 4: time over that of one seed"
-    return [Figure(GROUP, what, "no GPU here", "", None, "×", "≤", 2.0)]
+    seeds = f"{SEEDS} seeds together on a GPU, depths 1 to 4: time over that of one seed"
+    sweep = f"MNIST, depths 1 to 4, {SEEDS} seeds, {EPOCHS} epochs on a GPU"
+    return [
+        Figure(GROUP, seeds, "needs a GPU", "", None, "×", "≤", 2.0),
+        Figure(GROUP, sweep, "needs a GPU", "", None, "s", "≤", 180.0),
+    ]

@@ -9,7 +9,7 @@ with a class ``Spec``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -52,6 +52,21 @@ class Pixels:
     divide: Any = 1.0
 
 
+Moves = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Where the pixels at (rows, columns) of the new images stood before, −1 or beyond the size being outside."""
+
+
+class MovingAugmentationSpec(AugmentationSpec):
+    """An augmentation that moves whole pixels; of several in a row, all pixels are moved at once."""
+
+    def apply(self, images: Tensor, key: Any) -> Tensor:
+        return _moved(images, [self.moves(images, key)])
+
+    @abstractmethod
+    def moves(self, images: Tensor, key: Any) -> Moves:
+        """The draws made, where each pixel comes from: of int32 (batch, height, 1) and (batch, 1, width)."""
+
+
 class PixelAugmentationSpec(AugmentationSpec):
     """An augmentation of the colours of photographs: it sees RGB pixels from 0 to 1, however they are scaled."""
 
@@ -72,13 +87,41 @@ def augment(
     augmentations: Sequence[AugmentationSpec], images: Tensor, key: Any, pixels: Pixels | None = None
 ) -> Tensor:
     """One augmentation after the other, in the order of the spec; ``pixels``: how the images are scaled."""
+    waiting: list[Moves] = []
     for augmentation in augmentations:
+        if isinstance(augmentation, MovingAugmentationSpec):
+            waiting.append(augmentation.moves(images, key))
+            continue
+        images, waiting = _moved(images, waiting), []
         if isinstance(augmentation, PixelAugmentationSpec) and pixels is not None:
             changed = augmentation.apply(images * pixels.divide + pixels.subtract, key)
             images = (changed - pixels.subtract) / pixels.divide
         else:
             images = augmentation.apply(images, key)
-    return images
+    return _moved(images, waiting)
+
+
+def _moved(images: Tensor, moves: Sequence[Moves]) -> Tensor:
+    """All moves in one look-up: on a CPU, copying pixels is what takes time, and not finding their places."""
+    if not moves:
+        return images
+    from keras import ops
+
+    from dlx.augmentations._resampling import pixels_or_zeros
+
+    _, height, width, _ = images.shape
+    rows, columns = ops.arange(height, dtype="int32")[None, :, None], ops.arange(width, dtype="int32")[None, None, :]
+    for last_first in reversed(moves):
+        rows, columns = last_first(rows, columns)
+        # What one of them takes from outside, no earlier one brings in again.
+        rows, columns = (
+            ops.where((places >= 0) & (places < size), places, _OUTSIDE)
+            for places, size in ((rows, height), (columns, width))
+        )
+    return pixels_or_zeros(images, rows, columns)
+
+
+_OUTSIDE = -(1 << 20)
 
 
 registry: OpenSet[AugmentationSpec] = OpenSet("augmentation", "dlx.augmentations", AugmentationSpec)

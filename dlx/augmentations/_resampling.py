@@ -17,17 +17,12 @@ def uniform(key: object, images: Tensor, count: int, low: float = 0.0, high: flo
     return [drawn[number] for number in range(count)]
 
 
-def crop(images: Tensor, padding: int, rows: Tensor, columns: Tensor) -> Tensor:
-    """A window of the images' own size out of each, with a border of zeros, ``padding`` pixels wide.
-
-    ``rows``, ``columns`` (batch, 1, 1) int32: the window's first ones, from 0 to 2·padding.
-    """
+def pixels_or_zeros(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The pixels at whole positions, (batch or 1, height, 1) and (batch or 1, 1, width); zeros where either is < 0."""
     from keras import ops
 
-    _, height, width, _ = images.shape
-    padded = ops.pad(images, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
-    down, across = ops.arange(height, dtype="int32"), ops.arange(width, dtype="int32")
-    return pixels(padded, rows + down[:, None], columns + across)
+    padded = ops.pad(images, [(0, 0), (1, 0), (1, 0), (0, 0)])
+    return pixels(padded, ops.maximum(rows + 1, 0), ops.maximum(columns + 1, 0))
 
 
 def look_up(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -6,12 +6,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dlx.augmentations import AugmentationSpec, Tensor
+from dlx.augmentations import Moves, MovingAugmentationSpec, Tensor
 from dlx.errors import FieldError
 from dlx.fields import Positive
 
 
-class Spec(AugmentationSpec):
+class Spec(MovingAugmentationSpec):
     """Pad with zeros, then cut out the original size anywhere, every place as likely."""
 
     summary: ClassVar[str] = "a border of zeros is added and the image's size cut out anywhere"
@@ -30,11 +30,11 @@ class Spec(AugmentationSpec):
                 ("padding",),
             )
 
-    def apply(self, images: Tensor, key: object) -> Tensor:
+    def moves(self, images: Tensor, key: object) -> Moves:
         from keras import ops
 
-        from dlx.augmentations._resampling import crop, uniform
+        from dlx.augmentations._resampling import uniform
 
         places = 2 * self.padding + 1
-        rows, columns = (ops.cast(drawn * places, "int32") for drawn in uniform(key, images, 2))
-        return crop(images, self.padding, rows, columns)
+        down, across = (ops.cast(drawn * places, "int32") - self.padding for drawn in uniform(key, images, 2))
+        return lambda rows, columns: (rows + down, columns + across)

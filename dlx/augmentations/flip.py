@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dlx.augmentations import AugmentationSpec, Probability, Tensor
+from dlx.augmentations import Moves, MovingAugmentationSpec, Probability, Tensor
 
 
-class Spec(AugmentationSpec):
+class Spec(MovingAugmentationSpec):
     """Left and right, or top and bottom, change places."""
 
     summary: ClassVar[str] = "left and right exchanged, in half of the images"
@@ -21,15 +21,18 @@ class Spec(AugmentationSpec):
         default="horizontal", description="horizontal: left and right change places; vertical: top and bottom"
     )
 
-    def apply(self, images: Tensor, key: object) -> Tensor:
+    def moves(self, images: Tensor, key: object) -> Moves:
         from keras import ops
 
-        from dlx.augmentations._resampling import pixels, uniform
+        from dlx.augmentations._resampling import uniform
 
         (chance,) = uniform(key, images, 1)
+        flipped = chance < self.probability
         _, height, width, _ = images.shape
-        rows, columns = ops.arange(height, dtype="int32")[:, None], ops.arange(width, dtype="int32")
-        # Looked up rather than reversed and chosen from, which takes three times as long on a CPU.
-        if self.direction == "horizontal":
-            return pixels(images, rows, ops.where(chance < self.probability, width - 1 - columns, columns))
-        return pixels(images, ops.where(chance < self.probability, height - 1 - rows, rows), columns)
+
+        def before(rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+            if self.direction == "horizontal":
+                return rows, ops.where(flipped, width - 1 - columns, columns)
+            return ops.where(flipped, height - 1 - rows, rows), columns
+
+        return before

@@ -136,7 +136,7 @@ class ReconstructionMetrics:
         from keras import ops
 
         squares = flat(ops.square(clean - reconstruction))
-        return {"loss": losses, "reconstruction_error": squares / squares.shape[-1]}
+        return {"loss": losses, "reconstruction_error": squares / self.inputs}
 
     def sums(self, losses: Tensor, clean: Tensor, reconstruction: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """Sums over a batch; ``weights`` (batch,) are 0 or 1."""

@@ -262,7 +262,7 @@ class BoltzmannStage(Stage):
 
         squares = ops.square(data - machine.visible_of(logits))
         losses = cross_entropy(logits, data) if machine.visible == "binary" else 0.5 * squares
-        return {"loss": losses, "reconstruction_error": squares / squares.shape[-1]}
+        return {"loss": losses, "reconstruction_error": squares / machine.kernel.shape[0]}
 
 
 def _sides(block: Block) -> tuple[int, int]:

@@ -17,7 +17,6 @@ from dlx import augmentations
 from dlx.augmentations import (
     AugmentationSpec,
     Pixels,
-    _resampling,
     augment,
     color_jitter,
     erasing,
@@ -58,7 +57,7 @@ def applied(name: str, images: np.ndarray = IMAGES, *, step: int = 0, **settings
 def test_a_crop_is_an_exact_slice_of_the_padded_image() -> None:
     places = [(0, 0), (6, 6), (3, 3), (1, 5), (4, 0)]
     rows, columns = (np.resize(np.array(one, np.int32), 24).reshape(-1, 1, 1) for one in zip(*places, strict=True))
-    found = to_host(_resampling.crop(IMAGES, 3, rows, columns))
+    found = to_host(augmentations._moved(IMAGES, [lambda down, across: (down + rows - 3, across + columns - 3)]))
     for image, result, top, left in zip(IMAGES, found, rows.flat, columns.flat, strict=True):
         padded = np.pad(image, [(3, 3), (3, 3), (0, 0)])
         np.testing.assert_array_equal(result, padded[top : top + 7, left : left + 10])
@@ -270,6 +269,15 @@ def test_colours_are_for_rgb_images(name: str) -> None:
 
 
 ALL = [{"name": name} for name in augmentations.registry.names()]
+
+
+def test_what_was_outside_once_stays_outside() -> None:
+    def by(distance: int) -> Any:
+        return lambda rows, columns: (rows, columns + distance)
+
+    found = to_host(augmentations._moved(IMAGES, [by(-2), by(2)]))
+    np.testing.assert_array_equal(found[:, :, :-2], IMAGES[:, :, :-2])
+    np.testing.assert_array_equal(found[:, :, -2:], 0)
 
 
 @pytest.mark.parametrize("name", augmentations.registry.names())

@@ -1,0 +1,44 @@
+"""Keras' ``fit`` of a net for CIFAR-10 that dlx has: the same layers on the same backend, nothing recorded."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from benchmarks.contenders.channel import Channel, Reply, serve, task
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+
+def main() -> None:
+    channel, asked = Channel(), task()
+    os.environ["KERAS_BACKEND"] = asked["backend"]
+    import keras
+
+    from benchmarks import data
+    from dlx.datasets import Places
+    from dlx.datasets.cifar10 import Spec as Cifar10
+    from dlx.models.cifar_resnet import Spec as ResNet
+
+    if asked["synthetic"]:
+        data.replace_images()
+    train = Cifar10(validation=5000, train_limit=asked["images"]).load(Places.here(download=False)).train
+    assert train.arrays is not None
+    images, labels = train.arrays
+    inputs = images.astype("float32") / 255
+    net = ResNet(depth=asked["depth"]).build((32, 32, 3), 10)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    net.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss, metrics=["accuracy"])
+    steps = -(-len(inputs) // asked["batch_size"])
+
+    def play() -> Reply:
+        began = time.perf_counter()
+        net.fit(inputs, labels, batch_size=asked["batch_size"], epochs=1, verbose=0)
+        seconds = time.perf_counter() - began
+        return {"seconds": seconds / steps, "round": seconds}
+
+    serve(channel, {}, play)
+
+
+if __name__ == "__main__":
+    main()
