@@ -63,8 +63,7 @@ def main() -> None:
 
         values = jax.nn.relu(layer(images.astype("bfloat16"), 2, [(3, 3), (3, 3)]))
         values = jnp.pad(values, [(0, 0), (1, 1), (1, 1), (0, 0)])
-        lowest = jnp.asarray(-jnp.inf, values.dtype)
-        values = lax.reduce_window(values, lowest, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
+        values = lax.reduce_window(values, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
         for _, blocks, first in STAGES:
             for block in range(blocks):
                 stride = 1 if block else first
