@@ -81,7 +81,8 @@ def fitted(image: Image, size: tuple[int, int]) -> Image:
         return image
     factor = min(image.width / width, image.height / height)
     left, top = (image.width - factor * width) / 2, (image.height - factor * height) / 2
-    box = left, top, left + factor * width, top + factor * height
+    left, top = max(left, 0.0), max(top, 0.0)  # a product may be rounded past the edge
+    box = left, top, min(left + factor * width, image.width), min(top + factor * height, image.height)
     return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
 
 

@@ -62,7 +62,7 @@ class Commands(TyperGroup):
         width = max(map(len, self.list_commands(ctx)))
         for panel, names in PANELS.items():
             with formatter.section(panel):
-                rows = [(name.ljust(width), load(name).get_short_help_str(formatter.width)) for name in names]
+                rows = [(name.ljust(width), load(name).get_short_help_str(2 * formatter.width)) for name in names]
                 formatter.write_dl(rows)
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from dlx.datasets import Places, registry
 from dlx.errors import FieldError, SpecError
+from dlx.images import fitted
 from dlx.spec import load_text
 
 RNG = np.random.default_rng(0)
@@ -51,6 +54,13 @@ def test_other_values_are_interpolated_without_rounding() -> None:
     assert inputs.max() <= 16
     assert (inputs != inputs.round()).any()
     assert splits.scaling.divide == 16
+
+
+@given(height=st.integers(1, 700), width=st.integers(1, 700), size=st.integers(1, 300))
+@example(height=224, width=320, size=224)
+def test_every_shape_has_a_centre(height: int, width: int, size: int) -> None:
+    """Also where a product of the scale is rounded past the edge, which Pillow refuses."""
+    assert fitted(Image.new("L", (width, height)), (size, size)).size == (size, size)
 
 
 def test_streamed_and_resident_are_the_same(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
