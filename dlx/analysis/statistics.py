@@ -90,7 +90,10 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     middle = p + z * z / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    # At the ends both terms are the same number, and their difference is not to be what rounding leaves of it.
+    low = 0.0 if successes == 0 else (middle - half) / scale
+    high = 1.0 if successes == n else (middle + half) / scale
+    return low, high
 
 
 def paired(one: Sequence[float], other: Sequence[float], overlap: float = 0.0) -> Difference:

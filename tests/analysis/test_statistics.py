@@ -83,6 +83,12 @@ def test_shares_of_newcombe(successes: int, n: int, low: float, high: float) -> 
     assert ours.wilson(successes, n) == pytest.approx(proportion_confint(successes, n, method="wilson"), abs=1e-12)
 
 
+@pytest.mark.parametrize("n", range(1, 40))
+def test_none_and_all_are_inside_their_interval(n: int) -> None:
+    assert ours.wilson(0, n)[0] == 0
+    assert ours.wilson(n, n)[1] == 1
+
+
 def test_differences_of_shares_of_newcombe() -> None:
     """Newcombe 1998 (Statist. Med. 17:873), table II, method 10: 56/70 - 48/80 is 0.0524 to 0.3339."""
     found = ours.shares([1.0] * 56 + [0.0] * 14, [1.0] * 48 + [0.0] * 32)
