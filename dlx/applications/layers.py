@@ -30,6 +30,16 @@ class Recorded(Layer):
     def type(self) -> str:
         return self.kind
 
+    @property
+    def function(self) -> str:
+        """Name of the nonlinearity, where it is one."""
+        return str(self.config["activation"])
+
+    @property
+    def rate(self) -> float:
+        """The fraction that is dropped, where some is."""
+        return float(self.config["rate"])
+
     def build(self) -> Any:
         import keras
 

@@ -19,7 +19,7 @@ from dlx.drawing.tidy import Tidy
 from dlx.language import _
 from dlx.network import Network, Node
 
-_FOLDED = ("Activation", "Dropout", "BatchNormalization", "LayerNormalization", "Flatten")
+_FOLDED = ("Activation", "ReLU", "Dropout", "BatchNormalization", "LayerNormalization", "Flatten")
 """Layers that change neither what is looked at nor its shape: they are named with the layer before."""
 _MOST_CIRCLES = 8
 _MOST_ABREAST = 9
@@ -63,6 +63,10 @@ class Spec(ChartSpec):
         counts = _("{parameters} parameters, {multiply_adds} multiply-adds").format(
             parameters=f"{subject.parameters:,}", multiply_adds=f"{subject.multiply_adds:,}"
         )
+        if subject.auxiliary:
+            counts += _("; and {parameters} parameters of auxiliary classifiers, in training only").format(
+                parameters=f"{subject.auxiliary_parameters:,}"
+            )
         return Tidy(
             ("block", "name", "type", "window", "also", "shape", "parameters", "multiply_adds", "inputs"),
             rows,
@@ -123,6 +127,7 @@ def _said(node: Node, kind: str) -> str:
     layer: Any = node.layer
     words: dict[str, Callable[[], str]] = {
         "Activation": lambda: str(layer.function),
+        "ReLU": lambda: "relu",
         "Dropout": lambda: f"dropout {layer.rate:g}",
         "BatchNormalization": lambda: "batch norm",
         "LayerNormalization": lambda: "layer norm",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from dlx.cli.main import main
+from dlx.datasets import Places
 from dlx.models import registry
+from dlx.plot import numbers
 
 HEAVY = {"tensorflow", "keras", "jax", "pandas", "sklearn"}
 
@@ -96,18 +99,22 @@ def test_an_architecture_of_a_model_a_spec_and_a_trial(results: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("model", registry.names())
-def test_every_model_has_a_diagram(model: str, tmp_path: Path) -> None:
-    """All that it counts is in the picture: a block for each layer with weights, the sum of parameters."""
-    path, table = tmp_path / "net.svg", tmp_path / "net.csv"
-    assert main(["plot", "architecture", model, "-o", str(path), "--data", str(table)]) == 0
-    with table.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    total = sum(int(row["parameters"]) for row in rows)
-    assert f"{total:,} parameters" in path.read_text(encoding="utf-8")
-    blocks = [int(row["block"]) for row in rows]
-    assert blocks == list(range(len(rows)))
-    for row in rows[1:]:
-        assert row["inputs"] and all(int(source) < int(row["block"]) for source in row["inputs"].split())
+def test_every_model_has_a_diagram(model: str) -> None:
+    """All that it counts is in the diagram: a block for each layer with weights, the sum of parameters."""
+    _, tidy, _ = numbers("architecture", [model], {}, results=Path("results"), places=Places())
+    counted = sum(int(number.replace(",", "")) for number in re.findall(r"([\d,]+) parameters", tidy.subtitle))
+    assert sum(int(row["parameters"]) for row in tidy.rows) == counted
+    assert [row["block"] for row in tidy.rows] == list(range(len(tidy.rows)))
+    for row in tidy.rows[1:]:
+        assert row["inputs"] and all(int(source) < row["block"] for source in row["inputs"].split())
+
+
+def test_a_diagram_says_what_auxiliary_classifiers_add(tmp_path: Path) -> None:
+    path = tmp_path / "net.svg"
+    assert main(["plot", "architecture", "googlenet", "-o", str(path)]) == 0
+    words = path.read_text(encoding="utf-8")
+    assert "5,983,802 parameters, " in words
+    assert "and 4,350,228 parameters of auxiliary classifiers, in training only" in words
 
 
 def test_plots_of_tables_import_no_backend(results: Path, tmp_path: Path) -> None:
