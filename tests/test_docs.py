@@ -125,6 +125,18 @@ def test_specs_in_the_documentation_are_valid(page: str) -> None:
         assert load_text(text if "model:" in text else f"model: cnn\n{text}").trials
 
 
+def test_the_spanish_readme_shows_what_the_english_one_does() -> None:
+    """The same specs, pictures and commands; of the pages it points to, none that is not there."""
+    english, spanish = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.es.md"))
+    for kind in (r"```yaml\n(.*?)```", r"^\$ (dlx .*?)(?: +#.*)?$", r"\]\((docs/\S+\.svg)\)"):
+        shown = re.findall(kind, spanish, re.DOTALL if "yaml" in kind else re.MULTILINE)
+        assert shown
+        assert set(shown) <= set(re.findall(kind, english, re.DOTALL if "yaml" in kind else re.MULTILINE))
+    for text in (english, spanish):
+        for place in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (ROOT / place).exists(), place
+
+
 def test_readme_names_only_commands_that_exist() -> None:
     named = set(re.findall(r"^(?:\$ )?dlx (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     assert named
