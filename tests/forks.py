@@ -22,8 +22,9 @@ from typing import Any
 from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[1]
-ALWAYS = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
-"""The server learns where to import from by its environment alone, and must not start threads."""
+ALWAYS = {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+"""The server learns where to import from by its environment alone, must not start threads, and is not to take over what
+JAX sets on being imported: a level at which TensorFlow complains of GPUs that are not there."""
 
 _context: Any = None
 

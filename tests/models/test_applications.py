@@ -144,8 +144,8 @@ def test_other_nets_have_as_many_parameters_as_keras_says(name: str) -> None:
 
 
 def test_an_unknown_net_is_told_the_nearest() -> None:
-    with pytest.raises(ValueError, match="EfficientNetB0"):
-        registry.get("application")(net="EfficientNetBO")
+    with pytest.raises(ValueError, match="did you mean 'NASNetMobile'"):
+        registry.get("application")(net="NASNetMobil")
 
 
 @pytest.mark.parametrize(
