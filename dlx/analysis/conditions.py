@@ -49,9 +49,7 @@ class Condition:
     value: Any
 
     def holds(self, trial: Trial, path: str) -> bool:
-        """Whether it holds of a trial; ``path`` is what the name stands for. An absent value equals none."""
-        if path not in OWN and path not in trial.setting:
-            return self.comparison == "!="
+        """Whether it holds of a trial; ``path`` is what the name stands for. What a trial does not have is ``none``."""
         value = value_of(trial, path)
         if self.comparison in ("=", "!="):
             return _same(value, self.value) == (self.comparison == "=")
@@ -70,6 +68,8 @@ def _ordered(value: Any) -> bool:
 
 
 def _same(value: Any, wanted: Any) -> bool:
+    if value is None:  # `pretraining=none`, as in a spec
+        return wanted is None or wanted == "none"
     if _ordered(value) and _ordered(wanted):
         return bool(value == wanted)
     if isinstance(value, str) or isinstance(wanted, str):
@@ -183,7 +183,7 @@ def select_some(trials: Sequence[Trial], conditions: Sequence[Condition], otherw
     for condition in conditions:
         path = resolve(condition.name, paths_of(trials))
         if not any(condition.holds(trial, path) for trial in trials):
-            values = dict.fromkeys(str(value_of(trial, path)) for trial in trials)
+            values = dict.fromkeys("none" if (had := value_of(trial, path)) is None else str(had) for trial in trials)
             raise UsageError(otherwise, hint=f"{condition.name} is {', '.join(list(values)[:12])}" if values else None)
     raise UsageError(otherwise, hint="each of the conditions holds of some trial, all together of none")
 
