@@ -299,6 +299,7 @@ def test_cifar100_is_refused_when_it_is_not_cifar100(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_cifar10_is_the_published_one(real: Places) -> None:
     """The arrays, written again as records, have the SHA-256 published for each file of the binary version."""
     cifar10 = registry.get("cifar10")

@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,16 +97,37 @@ SLOW = {
 }
 
 
+QUICK = {name: CASES[name] for name in ("deep-sigmoid", "deep-relu", "large-weights-relu", "dead", "zeros")}
+"""Those that are trained in every run of the tests."""
+
+
+@pytest.fixture(scope="module")
+def quick_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quick cases, trained."""
+    return train(tmp_path_factory.mktemp("quick"), QUICK)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cases and the quickstart, trained."""
-    return train(tmp_path_factory.mktemp("real"), CASES, ROOT / "experiments" / "quickstart.yaml")
+    """The other cases and the quickstart, trained."""
+    others = {name: one for name, one in CASES.items() if name not in QUICK}
+    return train(tmp_path_factory.mktemp("real"), others, ROOT / "experiments" / "quickstart.yaml")
 
 
 @pytest.fixture(scope="module")
 def slow_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The slow cases, trained."""
     return train(tmp_path_factory.mktemp("slow"), SLOW)
+
+
+def marked(names: Iterable[str]) -> list[Any]:
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
+
+
+def trained(name: str, request: pytest.FixtureRequest) -> Path:
+    """Where a case has been trained."""
+    place: Path = request.getfixturevalue("quick_results" if name in QUICK else "results")
+    return place
 
 
 def train(place: Path, cases: dict[str, Case], *others: Path) -> Path:
@@ -134,9 +157,9 @@ def raised(setting: SettingDiagnosis) -> set[str]:
     return {verdict.rule for verdict in setting.verdicts}
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_each_is_told_what_it_is_ill_with_and_nothing_else(results: Path, name: str) -> None:
-    (setting,) = settings(results, name)
+@pytest.mark.parametrize("name", marked(CASES))
+def test_each_is_told_what_it_is_ill_with_and_nothing_else(request: pytest.FixtureRequest, name: str) -> None:
+    (setting,) = settings(trained(name, request), name)
     told = [verdict.verdict.sentence for verdict in setting.verdicts]
     assert raised(setting) == CASES[name].verdicts, told
 
@@ -148,10 +171,10 @@ def test_what_is_well_is_left_alone(slow_results: Path, name: str) -> None:
     assert raised(setting) == SLOW[name].verdicts, [verdict.verdict.sentence for verdict in setting.verdicts]
 
 
-@pytest.mark.parametrize("name", [name for name, one in CASES.items() if one.verdicts])
-def test_what_is_suggested_can_be_pasted(results: Path, name: str) -> None:
+@pytest.mark.parametrize("name", marked(name for name, one in CASES.items() if one.verdicts))
+def test_what_is_suggested_can_be_pasted(request: pytest.FixtureRequest, name: str) -> None:
     """Every suggestion makes another trial of the same spec, without a complaint."""
-    (setting,) = settings(results, name)
+    (setting,) = settings(trained(name, request), name)
     before = load_text(CASES[name].spec).trials[0].id
     for verdict in setting.verdicts:
         assert verdict.verdict.finding.suggestions
@@ -164,6 +187,7 @@ def test_every_rule_has_a_trial_that_triggers_it() -> None:
     assert triggered == {rule.name for rule in rules()}
 
 
+@pytest.mark.slow
 def test_the_quickstart_shows_vanishing_gradients_and_nothing_else(results: Path) -> None:
     """As the course it follows says of its nets: from three hidden layers on, the first learns far slower."""
     by_depth = {setting.pooled.setting["model.depth"]: raised(setting) for setting in settings(results, "quickstart")}
@@ -195,6 +219,7 @@ def test_the_nets_of_nielsen_show_vanishing_gradients_and_nothing_else(tmp_path:
     assert "refuted" not in verdicts
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_verdict_are_rows_of_the_tables(results: Path) -> None:
     """Read again with the csv module: before training, over the probe sample, the norms of the biases' gradients."""
     for setting in settings(results, "quickstart:depth>=3"):

@@ -55,6 +55,7 @@ def test_without_a_whole_checkpoint_the_trial_begins_again(interrupted: Ground, 
     same(interrupted, notes=True)
 
 
+@pytest.mark.slow
 def test_a_torn_status(interrupted: Ground, same: Callable[..., None]) -> None:
     path = interrupted.trial / "status.json"
     path.write_bytes(path.read_bytes()[:200])

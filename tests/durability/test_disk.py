@@ -21,6 +21,7 @@ CHECKPOINT = 15_000
 """Bytes: less than a checkpoint of the spec has, more than each of its tables."""
 
 
+@pytest.mark.slow
 def test_no_room_for_a_checkpoint(ground: Ground, same: Callable[..., None]) -> None:
     code, output = ground.run(prepare=functools.partial(limit_files_to, CHECKPOINT))
     assert code == 1
@@ -34,6 +35,7 @@ def test_no_room_for_a_checkpoint(ground: Ground, same: Callable[..., None]) -> 
     same(ground)
 
 
+@pytest.mark.slow
 def test_no_room_for_a_row(tmp_path: Path) -> None:
     more_rows = (
         "--set",

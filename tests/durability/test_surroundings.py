@@ -58,6 +58,7 @@ def ordinary(ground: Ground, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.slow
 def test_the_wall_clock_runs_backwards(interrupted: Ground, same: Callable[..., None], tmp_path: Path) -> None:
     """The trial was begun in what is now the future, and every look at the clock makes it earlier."""
     source, library = tmp_path / "backwards.c", tmp_path / "backwards.so"

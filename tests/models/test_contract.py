@@ -206,7 +206,7 @@ print(*sorted({"keras", "tensorflow", "jax", "numpy"} & set(sys.modules)))
     assert run(code).split() == []
 
 
-SMALL = ["autoencoder", "cifar_resnet", "cnn", "lenet5", "mlp"]
+SMALL = ["cnn", "lenet5", "mlp"]
 DEEP = ["googlenet", "inception_v3", "resnet", "vgg", "xception"]
 """Of keras.applications: many layers of the few kinds that ``application`` and ``mobilenet`` have too."""
 LARGE = sorted(set(registry.names()) - {*SMALL, *DEEP})

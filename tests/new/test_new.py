@@ -142,6 +142,7 @@ def test_what_cannot_be_written(run: Run, tmp_path: Path, arguments: list[str], 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_skeletons_pass_their_own_tests_as_generated(run: Run, tmp_path: Path) -> None:
     for kind in ("model", "dataset", "probe"):
         code, _, err = run("new", kind, f"my_{kind}", "-o", "mine")
