@@ -157,12 +157,8 @@ def _glob(base: Path, pattern: str) -> list[Path]:
             anchor = Path(Path(pattern).anchor)
             return sorted(anchor.glob(str(Path(pattern).relative_to(anchor))))
         return sorted(base.glob(pattern))
-    except (
-        OSError,
-        ValueError,
-        NotImplementedError,
-    ):  # no pattern that can be: it matches nothing, which the caller says
-        return []
+    except (OSError, ValueError, NotImplementedError):
+        return []  # no pattern that pathlib can follow: it matches nothing, which the caller says
 
 
 def _inside(place: Path) -> Iterator[tuple[Path, str | None]]:
