@@ -229,11 +229,19 @@ def read_setting(path: Path) -> dict[str, Any]:
 
 
 def _numbers(rows: Rows, table: str) -> dict[str, list[float | None]]:
-    """The columns of numbers. Raises :class:`~dlx.errors.ResultsError` where a column is missing, or no number."""
+    """The columns of numbers.
+
+    Raises :class:`~dlx.errors.ResultsError` where a column is missing, or holds what it cannot mean.
+    """
     for column in _TEXTS[table]:
         rows.column(column)
     measured = [column for column in rows.columns if _MEASURE.fullmatch(column)] if table == METRICS.name else ()
-    return {column: rows.floats(column) for column in (*_NUMBERS[table], *measured)}
+    read = {column: rows.floats(column) for column in (*_NUMBERS[table], *measured)}
+    for column in read:
+        for row, value in enumerate(read[column] if column in _SIZES else ()):
+            if value is not None and value < 0:
+                raise ResultsError(f"{rows.path}, row {row + 1}, column {column!r}: {value:g} is negative; no size is")
+    return read
 
 
 _MEASURE = re.compile(r"(train|val|test)_\w+")
@@ -244,6 +252,7 @@ _NUMBERS = {
     ACTIVATIONS.name: (*_POINT, "layer", "mean", "std", "saturated", "dead"),
     LAYERS.name: ("layer",),
 }
+_SIZES = {"grad_norm", "weight_norm", "update_ratio", "std", "saturated", "dead"}
 _TEXTS = {
     METRICS.name: ("stage",),
     GRADIENTS.name: ("stage", "name", "parameter", "source"),
