@@ -18,45 +18,14 @@ from dlx.analysis.conditions import OWN, paths_of, resolve, select_some, shortes
 from dlx.analysis.conditions import parse as parse_conditions
 from dlx.analysis.differences import Against, data_of, differences
 from dlx.analysis.folds import overlap_of
-from dlx.analysis.measurements import Cell, Measurements
+from dlx.analysis.measurements import Measurements
 from dlx.analysis.metrics import Metric, parse
+from dlx.analysis.rows import Row
 from dlx.analysis.settings import ABSENT, Pooled, columns_of, label, pool, value_at
 from dlx.analysis.summaries import Summaries
 from dlx.analysis.trials import Trial
 from dlx.errors import DlxError, UsageError, nearest
 from dlx.language import _
-from dlx.records.status import STATES
-
-NOT_DONE = tuple(sorted(set(STATES) - {"done"}, key=lambda state: (state in ("running", "pending"), state)))
-"""What else a trial may be, ended ones first: of each the row says how many there are."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Trials pooled, and a cell for each metric. ``label`` tells it from the other rows in words."""
-
-    pooled: Pooled
-    label: str
-    cells: tuple[Cell, ...]
-
-    @property
-    def done(self) -> int:
-        """Trials that are done."""
-        return self.pooled.counts.get("done", 0)
-
-    @property
-    def trials(self) -> tuple[Trial, ...]:
-        """Its trials, in whatever state."""
-        return self.pooled.trials
-
-    @property
-    def not_done(self) -> dict[str, int]:
-        """Trials in each other state that there is."""
-        return {state: count for state in NOT_DONE if (count := self.pooled.counts.get(state))}
-
-    def value(self, path: str) -> Any:
-        """A parameter of the row; :data:`~settings.ABSENT` where it has none."""
-        return self.pooled.values[path] if path in self.pooled.values else value_at(self.pooled.values, path)
 
 
 @dataclass

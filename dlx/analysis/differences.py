@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from dlx.analysis import folds, statistics
 from dlx.analysis.measurements import Cell
 from dlx.analysis.metrics import Metric, Share
+from dlx.analysis.rows import Row
 from dlx.analysis.statistics import Difference
 from dlx.errors import UsageError
-
-if TYPE_CHECKING:
-    from dlx.analysis.comparison import Row
 
 
 @dataclass(frozen=True)

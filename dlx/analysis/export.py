@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dlx.analysis.comparison import Comparison, Row
+from dlx.analysis.comparison import Comparison
 from dlx.analysis.differences import Against
 from dlx.analysis.grid import csv_text
 from dlx.analysis.measurements import Cell
+from dlx.analysis.rows import Row
 from dlx.analysis.sentences import footnote, sentence
 from dlx.analysis.settings import ABSENT, shown
 from dlx.analysis.tabulate import Try, tries

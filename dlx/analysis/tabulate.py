@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlx.analysis.comparison import Comparison, Row
+from dlx.analysis.comparison import Comparison
 from dlx.analysis.conditions import resolve
 from dlx.analysis.grid import Grid, Text
 from dlx.analysis.measurements import Cell
+from dlx.analysis.rows import Row
 from dlx.analysis.settings import ABSENT, shown
 from dlx.analysis.writing import heading, scale
 from dlx.errors import UsageError

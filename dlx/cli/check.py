@@ -26,8 +26,8 @@ def check(
 
     Example: dlx check experiments/quickstart.yaml
     """
+    from dlx.cli.amounts import counted
     from dlx.cli.loading import load_all
-    from dlx.cli.progress import counted
     from dlx.datasets import Places
 
     places = Places.here(data_dir, download=False)

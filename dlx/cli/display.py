@@ -13,12 +13,12 @@ from rich.live import Live
 from rich.text import Text
 
 from dlx.blocks import Together, grouped
+from dlx.cli.amounts import duration
 from dlx.cli.plain import PlainDisplay, QuietDisplay, ending
 from dlx.cli.progress import (
     GRADIENT_SYMBOLS,
     ExperimentProgress,
     TrialProgress,
-    duration,
     ends,
     gradient_parameter,
     metrics_line,

@@ -16,7 +16,7 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
 
 def lines(estimate: Estimate) -> list[str]:
     """What is printed."""
-    from dlx.cli.progress import counted, duration
+    from dlx.cli.amounts import counted, duration, seconds, size
     from dlx.cli.summary import table
 
     if not estimate.trials:
@@ -50,20 +50,3 @@ def lines(estimate: Estimate) -> list[str]:
 
 
 _FIXED = ("trials", "parameters", "multiply-adds", "memory", "step", "epoch", "trial")
-
-
-def seconds(value: float) -> str:
-    """``0.00012`` → ``120 µs``, ``75`` → ``1:15``."""
-    from dlx.cli.progress import duration
-
-    if value < 1e-3:
-        return f"{1e6 * value:.0f} µs"
-    if value < 1:
-        return f"{1e3 * value:.0f} ms"
-    return f"{value:.1f} s" if value < 60 else duration(value)
-
-
-def size(value: int) -> str:
-    """Bytes in the unit that suits: ``1.2 MB``."""
-    power = min(4, max(0, len(str(value)) - 1) // 3)
-    return f"{value / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"

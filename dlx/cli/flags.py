@@ -156,12 +156,12 @@ class Flags:
     @property
     def executor_options(self) -> dict[str, Any]:
         """What was said of the executor, by the names of its options."""
-        from dlx.cli.run import seconds
+        from dlx.cli.amounts import parse_duration
 
         given = {name: getattr(self, name) for name in _OPTIONS}
         for name in ("timeout", "grace"):
             text = getattr(self, name)
-            given[name] = None if text is None else seconds(text, f"--{name}")
+            given[name] = None if text is None else parse_duration(text, f"--{name}")
         return {name: value for name, value in given.items() if value is not None and value is not False}
 
 

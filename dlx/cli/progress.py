@@ -137,18 +137,6 @@ def metrics_line(metrics: Mapping[str, object]) -> str:
     return "; ".join(f"{name.replace('_', ' ')} {', '.join(groups[name])}" for name in order)
 
 
-def duration(seconds: float) -> str:
-    """``3725`` → ``1:02:05``, ``65`` → ``1:05``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 trial``, ``1,000 trials``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def ends(count: int, most: int) -> list[int | None]:
     """Which of ``count`` things are shown in ``most`` places: the first and the last ones, ``None`` for the gap."""
     if count <= most:

@@ -85,7 +85,7 @@ def _end(written: Written, *, quiet: bool, as_json: bool) -> None:
 
         print(json.dumps(_object(written), ensure_ascii=False))
     elif not quiet:
-        from dlx.cli.progress import counted
+        from dlx.cli.amounts import counted
 
         told = f"{counted(written.trials, 'trial')}, {counted(written.charts, 'chart')}"
         print(f"{written.path}: {told}, {written.size / 1e6:.1f} MB")

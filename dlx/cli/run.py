@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from dlx.cli.amounts import parse_duration
 from dlx.cli.flags import Flags, with_flags
 from dlx.cli.options import Specs
 from dlx.errors import UsageError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from dlx.tensorboard import TensorBoard
 
 CLAIM_REFUTED = 3
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?")
 
 
 @with_flags
@@ -60,7 +59,7 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     if flags.estimate and not flags.dry_run:
         raise UsageError("--estimate goes with --dry-run: without it, what is estimated is run")
     allowed = [flags.allow] if flags.allow else []
-    limit = seconds(flags.max_time) if flags.max_time is not None else None
+    limit = parse_duration(flags.max_time) if flags.max_time is not None else None
     options = Options(
         flags.results,
         Runtime(
@@ -203,18 +202,6 @@ def _limit(limit: float | None) -> tuple[float | None, str]:
     return limit, "the time given by --max-time is up"
 
 
-def seconds(text: str, flag: str = "--max-time") -> float:
-    """``1h30m`` → 5400.0; a bare number is seconds. Raises :class:`~dlx.errors.UsageError`."""
-    found = _DURATION.fullmatch(text.strip())
-    if not found or not any(found.groups()):
-        raise UsageError(f"{flag} {text!r} is no length of time", hint="20m, 1h30m, 90s")
-    hours, minutes, rest = (float(part or 0) for part in found.groups())
-    total = 3600 * hours + 60 * minutes + rest
-    if not total:
-        raise UsageError(f"{flag} {text} is no time at all")
-    return total
-
-
 def _acknowledge(reason: str, observe: Observer) -> None:
     """Tell at once that a signal was heard: the step that is under way is still finished."""
     from dlx.events import Note
@@ -313,8 +300,8 @@ def _print_decisions(
 ) -> None:
     import json
 
+    from dlx.cli.amounts import counted
     from dlx.cli.estimates import as_json, lines
-    from dlx.cli.progress import counted
     from dlx.schedule import devices_of, label
 
     if flags.as_json:

@@ -102,7 +102,7 @@ def lines(found: Sequence[ExperimentStanding]) -> list[str]:
 
 
 def _heading(experiment: ExperimentStanding) -> str:
-    from dlx.cli.progress import counted, duration
+    from dlx.cli.amounts import counted, duration
 
     counts = dict(experiment.counts)
     done = counts.pop("done", 0)
@@ -131,7 +131,8 @@ def _describe(trial: TrialStanding) -> str:
 
 
 def _progress(report: Report) -> list[str]:
-    from dlx.cli.progress import duration, metrics_line
+    from dlx.cli.amounts import duration
+    from dlx.cli.progress import metrics_line
 
     words = []
     if report.stage is not None:

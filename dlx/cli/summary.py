@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.blocks import Together, grouped
-from dlx.cli.progress import GRADIENT_SYMBOLS, counted, ends, metric, scientific
+from dlx.cli.amounts import counted
+from dlx.cli.progress import GRADIENT_SYMBOLS, ends, metric, scientific
 from dlx.errors import ResultsError
 from dlx.records.reader import read_table
 from dlx.records.tables import LAYERS

@@ -66,7 +66,7 @@ def tune(
     Example: dlx tune experiments/quickstart.yaml --trials 2 --set training.epochs=1
     """
     from dlx.cli import display, loading
-    from dlx.cli.run import seconds
+    from dlx.cli.amounts import parse_duration
     from dlx.interruption import Stop
     from dlx.shipped import place
     from dlx.spec.search import load_search
@@ -74,7 +74,7 @@ def tune(
     from dlx.tuning import tune as carry_out
     from dlx.worker import Runtime
 
-    limit = seconds(max_time) if max_time is not None else None
+    limit = parse_duration(max_time) if max_time is not None else None
     search = load_search(place(spec), sets or [])
     runtime = Runtime(engine, threads, data_dir, plugins=plugins)
     loading.fetch_absent(search.experiment.trials[:1], data_dir, quiet=quiet)
@@ -97,7 +97,7 @@ def tune(
 
 def lines(search: Search, tuned: Tuned) -> list[str]:
     """How the tries ended, and who still works on some."""
-    from dlx.cli.progress import counted
+    from dlx.cli.amounts import counted
 
     states = [one.state for one in tuned.tries]
     ends = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))

@@ -15,9 +15,10 @@ from made import depth, make
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from dlx.analysis.comparison import NOT_DONE, Comparison, compare
+from dlx.analysis.comparison import Comparison, compare
 from dlx.analysis.export import as_csv, as_json
 from dlx.analysis.metrics import parse
+from dlx.analysis.rows import NOT_DONE
 from dlx.analysis.selectors import find
 from dlx.analysis.sentences import sentences
 from dlx.analysis.summaries import Summaries

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dlx.cli.amounts import parse_duration
 from dlx.cli.main import main
-from dlx.cli.run import seconds
 from dlx.datasets import Places
 from dlx.errors import UsageError
 
@@ -49,13 +49,13 @@ def untouched(spec: Path) -> Iterator[None]:
     [("20m", 1200), ("90s", 90), ("90", 90), ("1h30m", 5400), ("1.5h", 5400), ("1h 2m 3s", 3723), ("5min", 300)],
 )
 def test_lengths_of_time(text: str, expected: float) -> None:
-    assert seconds(text) == expected
+    assert parse_duration(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5m", "5x", "m", "0s", "1m1h"])
 def test_what_is_no_length_of_time(text: str) -> None:
     with pytest.raises(UsageError, match="--max-time"):
-        seconds(text)
+        parse_duration(text)
 
 
 @pytest.mark.usefixtures("untouched")

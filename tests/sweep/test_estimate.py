@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dlx.cli.estimates import lines, seconds, size
+from dlx.cli.amounts import seconds, size
+from dlx.cli.estimates import lines
 from dlx.cli.main import main
 from dlx.estimate import TRIAL_SECONDS, Estimate, estimate
 from tests.sweep.conftest import SPEC, Ground
