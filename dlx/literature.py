@@ -7,12 +7,13 @@ twice that: a multiplication and an addition each.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlx.analysis.grid import Grid
     from dlx.models import Published
 
 FILE = Path(__file__).with_name("literature.json")
@@ -90,19 +91,82 @@ HEADINGS: Mapping[str, str] = {
     "published_parameters": "published parameters",
     "published_multiply_adds": "published multiply-adds",
     "data": "accuracy on",
-    "top1": "top-1 %",
-    "top5": "top-5 %",
+    "top1": "top-1%",
+    "top5": "top-5%",
     "accuracy_source": "measured by",
     "model": "here",
 }
 """Columns of the table for people, by key of :meth:`Entry.plain`."""
 
+COLUMNS = ("net", "parameters", "multiply_adds", "flops", "top1", "top5")
+"""What is compared down the table, which 80 characters have room for."""
 
-def cells(entry: Mapping[str, Any]) -> list[str]:
-    """The cells of one of :func:`table` under :data:`HEADINGS`."""
-    settings = ", ".join(f"{key}: {value}" for key, value in entry["settings"].items())
-    here = f"{entry['model']} ({settings})" if settings else entry["model"]
-    return [_written(key, {**entry, "model": here}[key]) for key in HEADINGS]
+FURTHER = ("year", "input", "data", "trainable_parameters", "published_parameters", "published_multiply_adds")
+"""Columns that a wider terminal has besides, in the order in which room is made for them."""
+
+_ROOM = 120
+"""Characters of the longest lines of text."""
+
+
+def grid(entries: Sequence[Mapping[str, Any]], keys: Sequence[str] = tuple(HEADINGS)) -> Grid:
+    """Some of the columns, in the order of :data:`HEADINGS`, of entries of :func:`table`."""
+    from dlx.analysis.grid import Grid, Text
+
+    keys = [key for key in HEADINGS if key in keys]
+    return Grid([HEADINGS[key] for key in keys], [[Text(_cell(entry, key)) for key in keys] for entry in entries])
+
+
+def lines(entries: Sequence[Mapping[str, Any]], width: int) -> list[str]:
+    """The table in lines of ``width`` characters.
+
+    Where not all columns fit into a line, those that do, and below each net the others as text.
+    """
+    import textwrap
+
+    whole = grid(entries)
+    if whole.width <= width:
+        return whole.lines()
+    keys = next(
+        (
+            keys
+            for count in range(len(FURTHER), 0, -1)
+            if grid(entries, keys := COLUMNS + FURTHER[:count]).width <= width
+        ),
+        COLUMNS,
+    )
+    chosen = grid(entries, keys)
+    headings, rule, *rows = chosen.lines()
+    found = [headings, rule]
+    form: Any = {"initial_indent": "  ", "subsequent_indent": "  ", "break_on_hyphens": False}
+    for entry, row in zip(entries, rows, strict=True):
+        text = _rest(entry, keys)
+        found += [row, *textwrap.wrap(text, min(width, _ROOM), **form)]
+    return found
+
+
+def _rest(entry: Mapping[str, Any], shown: Sequence[str]) -> str:
+    """What the columns that are shown leave out of an entry."""
+    given = {key: cell for key in HEADINGS if key not in shown and (cell := _cell(entry, key))}
+    when = ", ".join(given[key] for key in ("year", "input") if key in given)
+    trainable = given.get("trainable_parameters", "")
+    measured = f"accuracy on {given['data']}" if "data" in given else "accuracy"
+    words = {"published_parameters": "parameters", "published_multiply_adds": "multiply-adds"}
+    counts = [f"{word} {given[key]}" for key, word in words.items() if key in given]
+    parts = [
+        f"{when}: {given['feature']}" if when else given["feature"],
+        *([f"published: {', '.join(counts)}"] if counts else []),
+        f"{measured} by {given['accuracy_source']}",
+        f"here: {given['model']}"
+        + (f", {trainable} trainable" if trainable and trainable != _cell(entry, "parameters") else ""),
+    ]
+    return "; ".join(parts)
+
+
+def _cell(entry: Mapping[str, Any], key: str) -> str:
+    settings = ", ".join(f"{name}: {value}" for name, value in entry["settings"].items())
+    if key == "model":
+        return f"{entry['model']} ({settings})" if settings else str(entry["model"])
+    return _written(key, entry[key])
 
 
 def _written(key: str, value: Any) -> str:

@@ -54,15 +54,31 @@ _STATISTICS = ("moving_mean", "moving_variance", "mean", "variance", "count")
 
 def find(file: File, places: Places) -> Path:
     """The file, whole and verified; raises :class:`~dlx.errors.DataError`."""
-    folders = [_of_keras(), *(folder / "weights" for _, folder in places.folders())]
-    for folder in folders:
-        path = folder / file.name
-        if path.is_file():
-            return verified(path, file)
-    where = f"put {file.name} from {file.url} into {folders[0]}"
+    path = lying(file, places)
+    if path is not None:
+        return verified(path, file)
+    where = f"put {file.name} from {file.url} into {folder()}"
     if not places.download:
         raise DataError(f"the weights {file.name} are not here, and nothing may be downloaded", hint=where)
     return verified(_fetched(file, where), file)
+
+
+def lying(file: File, places: Places) -> Path | None:
+    """Where the file lies, its content not looked at; None where it is not."""
+    folders = [folder(), *(place / "weights" for _, place in places.folders())]
+    return next((path for one in folders if (path := one / file.name).is_file()), None)
+
+
+def note(file: File, size: int, places: Places) -> str:
+    """Where the file lies, or what a run would fetch; ``size``: the bytes of its weights.
+
+    Raises :class:`~dlx.errors.DataError` where it lies there with another content than Keras'.
+    """
+    path = lying(file, places)
+    if path is not None:
+        return f"the weights imagenet are those in {verified(path, file)}"
+    about = f"the weights {file.name} (about {max(1, round(size / 1e6)):,} MB) are not here"
+    return f"{about}; the first run downloads them from {file.url} into {folder()}"
 
 
 def verified(path: Path, file: File) -> Path:
@@ -76,10 +92,22 @@ def verified(path: Path, file: File) -> Path:
                 f"{path} is not the file that Keras offers: its {kind.upper()} is {found}, not {file.hash}",
                 hint=f"remove it, or replace it by {file.url}",
             )
+        return path
+    # Of some files Keras states no digest.
+    with path.open("rb") as opened:
+        if opened.read(len(_HDF5)) != _HDF5:
+            raise DataError(
+                f"{path} is not a file of weights that can be read: it is not HDF5",
+                hint=f"remove it, or replace it by {file.url}",
+            )
     return path
 
 
-def _of_keras() -> Path:
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def folder() -> Path:
+    """Where Keras keeps files of weights."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path("~").expanduser() / ".keras") / "models"
 

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 from dlx.cli.options import DataDir, Json, Plugins, Sets, Smoke, Specs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dlx.datasets import Places
     from dlx.spec import Experiment, Trial
+
+_BYTES = 4
+"""Of a weight, in a file."""
 
 
 def check(
@@ -21,8 +26,9 @@ def check(
 ) -> None:
     """Validate specs and say what they would run.
 
-    Every mistake is reported at once, as FILE:LINE:COLUMN: PATH: what is wrong, with exit code 2. Data sets that are
-    not here but can be downloaded are a note. Nothing is created and nothing is imported that trains.
+    Every mistake is reported at once, as FILE:LINE:COLUMN: PATH: what is wrong, with exit code 2. Data sets and weights
+    (model.weights) that are not here but can be downloaded are a note. Nothing is created and nothing is imported that
+    trains.
 
     Example: dlx check experiments/quickstart.yaml
     """
@@ -57,8 +63,9 @@ def check(
     for path, experiment in experiments:
         settings = {repr(sorted(trial.parameters.items())) for trial in experiment.trials}
         of = f" of {counted(len(settings), 'setting')}" if 1 < len(settings) < len(experiment.trials) else ""
+        noted = notes(experiment, places)
         print(f"{path}: {experiment.name}: {counted(len(experiment.trials), 'trial')}{of}")
-        for note in notes(experiment, places):
+        for note in noted:
             print(f"  note: {note}")
 
 
@@ -74,4 +81,18 @@ def notes(experiment: Experiment, places: Places) -> list[str]:
     for name, dataset in datasets.items():
         if dataset.download_bytes() and dataset.find(places) is None:
             found.append(f"{name} is not here; the first run downloads {dataset.download_bytes() / 1e6:.0f} MB")
-    return found
+    return found + list(dict.fromkeys(_of_weights(experiment, places)))
+
+
+def _of_weights(experiment: Experiment, places: Places) -> Iterator[str]:
+    """Of each file of weights that trials begin with, where it is or would come from."""
+    settings = {repr(sorted(trial.parameters.items())): trial.setting for trial in experiment.trials}
+    for setting in settings.values():
+        shape = setting.dataset.info().input_shape
+        given = setting.model.weights_file(shape, setting.outputs)
+        if given is not None:
+            from dlx.applications import weights
+
+            file, absent = given
+            layers = [row for row in setting.network().rows() if row.name not in absent]
+            yield weights.note(file, _BYTES * sum(row.parameters for row in layers), places)

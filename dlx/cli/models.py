@@ -29,7 +29,8 @@ def models(
 
     Models of other packages (entry point group dlx.models) are listed with the package they come from. In the table,
     parameters count moving statistics, a multiply-add is one product of a convolution or dense layer, and FLOPs are
-    twice the multiply-adds: a multiplication and an addition each.
+    twice the multiply-adds: a multiplication and an addition each. A terminal has as many columns as fit, and the rest
+    in words below each net; files and pipes have all of them.
 
     Example: dlx models --table
     """
@@ -81,15 +82,22 @@ def _literature(name: str | None, form: str, *, table: bool) -> None:
 
         print(json.dumps({"schema": "dlx.models/1", "table": found}, ensure_ascii=False))
         return
-    from dlx.analysis.grid import Grid, Text, csv_text
-
     if form == "csv":
+        from dlx.analysis.grid import csv_text
+
         keys = [*found[0]]
         rows = [[_in_csv(entry[key]) for key in keys] for entry in found]
         print(csv_text([keys, *rows]), end="")
         return
-    grid = Grid([*literature.HEADINGS.values()], [[Text(cell) for cell in literature.cells(one)] for one in found])
-    print("\n".join(grid.lines()) if form == "table" else grid.markdown(), end="\n" if form == "table" else "")
+    if form == "markdown":
+        print(literature.grid(found).markdown(), end="")
+        return
+    import shutil
+    import sys
+
+    # Somebody who reads it elsewhere, or looks for a net with grep, has it in one line.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
+    print("\n".join(literature.lines(found, width)))
 
 
 def _in_csv(value: Any) -> str:

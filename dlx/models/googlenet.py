@@ -55,7 +55,7 @@ class Spec(ModelSpec):
             multiply_adds="1.5 billion",
             top1=65.8,
             top5=87.1,
-            accuracy_source="MatConvNet, one net (2014: top-5 89.9)",
+            accuracy_source="MatConvNet, Princeton's weights, centre crop (2014: top-5 89.9)",
         ),
     )
 

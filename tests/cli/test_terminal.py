@@ -90,3 +90,11 @@ def test_vanishing_is_something_one_sees_and_interruption_loses_nothing(
     screen = again.wait_for("exit code 143")
     assert "interrupted" in screen
     assert len(list((tmp_path / "results" / "quickstart" / "trials").iterdir())) == 1
+
+
+def test_the_table_of_nets_is_cut_to_the_terminal(terminal: Callable[..., Terminal]) -> None:
+    screen = terminal("models", "vgg", "--table").wait_for("exit code 0").splitlines()
+    assert screen[0].split() == ["net", "year", "parameters", "multiply-adds", "FLOPs", "top-1%", "top-5%"]
+    figures = ["138,357,544", "15,470,264,320", "30,940,528,640", "71.3", "90.1"]
+    assert screen[2].split() == ["VGG-16", "2014", *figures]
+    assert screen[3].startswith("  224x224x3: 3x3 convolutions alone; published: parameters 138 million;")

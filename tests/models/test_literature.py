@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dlx.cli.main import main
-from dlx.literature import entries, table
+from dlx.literature import HEADINGS, entries, grid, lines, table
 
 # Net: parameters (trainable ones where moving statistics are told apart), multiply-adds, top-1, top-5.
 FIGURES = {
@@ -85,6 +85,25 @@ def test_forms(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 3
     assert all(line.startswith("| ") for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100, 140, 200])
+def test_a_terminal_has_what_fits_in_columns_and_the_rest_in_words(width: int) -> None:
+    found = lines(table(), width)
+    assert max(map(len, found)) <= width
+    assert len(found) <= 2 + 4 * len(table())
+    words = " ".join(" ".join(found).split())
+    whole = grid(table())
+    for row in whole.rows:
+        for heading, cell in zip(HEADINGS.values(), row, strict=True):
+            # who trains all of the parameters need not be told how many
+            assert " ".join(cell.text.split()) in words, heading
+
+
+def test_a_wide_terminal_and_a_pipe_have_a_line_for_each_net(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lines(table(), 10**6) == grid(table()).lines()
+    assert main(["models", "--table"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines(table(), 10**6)
 
 
 def test_what_it_refuses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,6 +212,65 @@ def test_fine_tuning_leaves_frozen_layers_as_they_are(
     assert {line.split(",")[4] for line in layers[1:]} == {"conv_preds"}
 
 
+@pytest.mark.parametrize(("model", "megabytes"), [({}, 13), ({"name": "resnet"}, 94)])
+def test_check_says_what_would_be_downloaded(
+    model: dict[str, Any],
+    megabytes: int,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    spec = tmp_path / "tuned.yaml"
+    spec.write_text(spec_of(photographs, **model), encoding="utf-8")
+    file = application("ResNet50" if model else NET).files["body"]
+    assert main(["check", str(spec)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"  note: the weights {file.name} (about {megabytes} MB) are not here; the first run downloads them from "
+        f"{file.url} into {tmp_path / 'models'}"
+    ]
+    assert not (tmp_path / "models").exists()
+
+
+def test_check_says_where_weights_lie(
+    home: Any, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(home[0]))
+    spec = tmp_path / "tuned.yaml"
+    spec.write_text(spec_of(photographs), encoding="utf-8")
+    assert main(["check", str(spec), "--json"]) == 0
+    (checked,) = json.loads(capsys.readouterr().out)["specs"]
+    assert checked["notes"] == [
+        f"the weights imagenet are those in {home[0] / 'models' / application(NET).files['body'].name}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [({}, "is not a file of weights that can be read"), ({"name": "resnet"}, "is not the file that Keras offers")],
+)
+def test_check_refuses_a_damaged_file_of_weights(
+    model: dict[str, Any],
+    message: str,
+    photographs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    path = tmp_path / "models" / application("ResNet50" if model else NET).files["body"].name
+    path.write_bytes(b"half of a page that says: not found")
+    spec = tmp_path / "tuned.yaml"
+    spec.write_text(spec_of(photographs, **model), encoding="utf-8")
+    assert main(["check", str(spec)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert f"{path} {message}" in said.err
+
+
 def test_imagenet_classes_have_words() -> None:
     from dlx.applications.classes import classes, in_words
 
