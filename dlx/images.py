@@ -120,6 +120,12 @@ def in_parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterato
     return _threads().map(function, items)
 
 
+def in_shares(items: range, least: int = 8) -> list[range]:
+    """``items`` in as many runs as there are cores, fewer where one would have less than ``least``."""
+    share = max(least, -(-len(items) // cores()))
+    return [items[first : first + share] for first in range(0, len(items), share)]
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from dlx.datasets import Divide, Split, _info, allocate
 from dlx.errors import FieldError
+from dlx.images import in_parallel, in_shares
 
 if TYPE_CHECKING:
     from dlx.datasets import DatasetInfo, DatasetSpec
@@ -461,18 +462,26 @@ def _total(rows: Array, mean: Array, power: Literal[1, 2]) -> Array:
     """Σ(x − mean)^power of each column in float64, by blocks that stay in the cache."""
     columns = rows.shape[1]
     # Short rows are added up sixteen abreast: NumPy adds long ones many times faster.
-    total, wide = np.zeros((_ABREAST, columns)), np.tile(mean, _ABREAST)
+    wide = np.tile(mean, _ABREAST)
     size = _ABREAST * max(1, _VALUES // (_ABREAST * columns))
-    block = np.empty((size, columns))
-    for start in range(0, len(rows), size):
-        taken = rows[start : start + size]
-        block[: len(taken)] = taken
-        if len(taken) < size:
-            block[len(taken) :] = mean if power == 2 else 0.0  # adds nothing
-        values = block.reshape(-1, wide.size)
-        if power == 2:
-            values -= wide
-            np.square(values, out=values)
-        total += values.sum(axis=0).reshape(total.shape)
-    found: Array = total.sum(axis=0)
+
+    def of_blocks(starts: range) -> Array:
+        totals, block = np.empty((len(starts), wide.size)), np.empty((size, columns))
+        for start, total in zip(starts, totals, strict=True):
+            taken = rows[start : start + size]
+            block[: len(taken)] = taken
+            if len(taken) < size:
+                block[len(taken) :] = mean if power == 2 else 0.0  # adds nothing
+            values = block.reshape(-1, wide.size)
+            if power == 2:
+                values -= wide
+                np.square(values, out=values)
+            values.sum(axis=0, out=total)
+        return totals
+
+    total = np.zeros(wide.size)
+    for totals in in_parallel(of_blocks, in_shares(range(0, len(rows), size))):
+        for each in totals:  # in their order, however many threads there were
+            total += each
+    found: Array = total.reshape(_ABREAST, columns).sum(axis=0)
     return found

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dlx.datasets._table import Table, listed
+from dlx.images import in_parallel, in_shares
 
 if TYPE_CHECKING:
     from dlx.sources import Array, ArraySource, Source
@@ -66,7 +67,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs by columns, as pandas has them; rows that are taken stand behind one another, float32 (k, features).
+    """Inputs of a whole file, of which rows are taken as float32 (k, features).
 
     ``numbers`` (n, columns) float32, NaN where one is missing; ``codes`` by the place of a feature
     among the layout's: those of a column of categories, −1 for none of them; ``most``: the largest
@@ -87,17 +88,16 @@ class Inputs:
 
     def __getitem__(self, rows: slice | Array) -> Array:
         taken = self.rows[rows]
+        if not self.codes:
+            return np.take(self.numbers, taken, axis=0)  # several times as fast as indexing where rows are short
         widths = [len(feature.names) for feature in self.features]
         found: Array = np.empty((len(taken), sum(widths)), np.float32)
         firsts = list(itertools.accumulate(widths, initial=0))
         numbers = [first for place, first in enumerate(firsts[:-1]) if place not in self.codes]
-        step = max(1, _BLOCK // sum(widths))  # by rows that stay in the processor's cache: columns become rows
+        step = max(1, _BLOCK // sum(widths))  # by rows that stay in the processor's cache
         for start in range(0, len(taken), step):
             some, block = taken[start : start + step], found[start : start + step]
-            if not self.codes:
-                block[:] = self.numbers[some]
-                continue
-            block[:, numbers] = self.numbers[some]
+            block[:, numbers] = np.take(self.numbers, some, axis=0)
             for place, codes in self.codes.items():
                 # A category that the training file lacks is none of its inputs.
                 block[:, firsts[place] : firsts[place + 1]] = codes[some][:, None] == np.arange(widths[place])
@@ -242,6 +242,7 @@ def _classes(table: Table, name: str, missing: Missing) -> tuple[str, ...]:
 def _inputs(table: Table, to: Layout) -> Inputs:
     """Inputs of all rows."""
     names = [feature.column for feature in to.features if feature.categories is None]
+    columns = []
     for name in names:
         values = table.frame[name]
         if not pd.api.types.is_numeric_dtype(values) or values.dtype == bool:
@@ -249,19 +250,44 @@ def _inputs(table: Table, to: Layout) -> Inputs:
             wrong = texts.notna() & pd.to_numeric(texts, errors="coerce").isna()
             row = int(np.flatnonzero(wrong.to_numpy())[0])
             raise table.wrong(f"{table.place(row, name)}: {table.cell(row, name)!r} is not a number")
+        columns.append(values.to_numpy())
     codes = {
         place: _codes(table.frame[feature.column], feature.categories)
         for place, feature in enumerate(to.features)
         if feature.categories is not None
     }
-    with np.errstate(over="ignore"):
-        numbers = table.frame[names].to_numpy(np.float32)
-    found = [max(float(column.max()), -float(column.min())) for column in numbers.T] + [1.0] * bool(codes)
-    most = math.nan if any(map(math.isnan, found)) else max(found)
+    numbers, most = _numbers(columns, len(table.frame))
+    if codes:
+        most = max(most, 1.0)
     inputs = Inputs(to.features, numbers, codes, most, np.arange(len(numbers)))
     if not inputs.complete or math.isinf(inputs.largest):
         _only_missing(table, names, numbers)
     return inputs
+
+
+def _numbers(columns: Sequence[Array], rows: int) -> tuple[Array, float]:
+    """Columns as rows, float32 (rows, columns), and the largest absolute value, NaN if any is.
+
+    By blocks that stay in the processor's cache, on all cores.
+    """
+    found: Array = np.empty((rows, len(columns)), np.float32)
+    if not columns:
+        return found, 0.0
+    step = max(1, _BLOCK // len(columns))
+    starts = range(0, rows, step)
+
+    def convert(starts: range) -> float:
+        block, most = np.empty((len(columns), step), np.float32), 0.0
+        for start in starts:
+            here = block[:, : min(step, rows - start)]
+            with np.errstate(over="ignore"):
+                for values, row in zip(columns, here, strict=True):
+                    row[:] = values[start : start + step]
+            found[start : start + step] = here.T
+            most = float(np.maximum(most, max(here.max(), -here.min())))  # NaN where any value is
+        return most
+
+    return found, float(np.max(list(in_parallel(convert, in_shares(starts)))))
 
 
 def _only_missing(table: Table, names: Sequence[str], found: Array) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dlx.datasets import DatasetSpec, Places, _files, registry
+from dlx.datasets import DatasetSpec, Places, _files, _table, registry
 from dlx.datasets._table import MISSING
 from dlx.errors import DataError, FieldError, SpecError
 from dlx.sources import Splits
@@ -179,6 +179,31 @@ def test_ways_of_writing(write: Write, text: str | bytes, settings: dict[str, An
         spec.info().class_names[0 if "v" in spec.info().class_names[1] else 1] in ("u", "ú")
         or "v" in spec.info().class_names
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "values"),
+    [
+        ("1, 02, u", (1.0, "02", "u")),
+        (' 1, NA,"u"', (1.0, None, "u")),
+        ('1, "0,2", u', (1.0, "0,2", "u")),
+        ("1,02,u", (1.0, "02", "u")),
+        ("1,true,u", (1.0, "true", "u")),
+    ],
+)
+def test_what_only_a_row_far_down_shows(write: Write, row: str, values: tuple[float, str | None, str]) -> None:
+    """Spaces before cells, and texts that look like numbers, mean the same wherever in a file they come first."""
+    others = [f"{number},a,{'uv'[number % 2]}\n" for number in range(20_000)]
+    assert len("".join(others)) > 2 * _table._HEAD
+    settings = {"label": "y", "categorical": ["b"], "missing": "mean"}
+    last = write("x,b,y\n" + "".join([*others, row + "\n"]), **settings).load(NOWHERE)
+    first = write("x,b,y\n" + "".join([row + "\n", *others]), **settings).load(NOWHERE)
+    assert last.info.feature_names == first.info.feature_names
+    np.testing.assert_array_equal(np.roll(inputs(last), 1, axis=0), inputs(first))
+    category = "(missing)" if values[1] is None else values[1]
+    wanted = [values[0], *(float(name == f"b={category}") for name in last.info.feature_names[1:])]
+    assert inputs(last)[-1].tolist() == wanted and sum(wanted[1:]) == 1
+    assert last.info.class_names == ("u", "v") and last.train.targets[-1] == 0
 
 
 @given(
