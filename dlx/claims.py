@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -166,12 +166,7 @@ def _where(values: Mapping[str, Any]) -> str:
 def _judged(claim: Claim, trials: Sequence[Trial], decide: Callable[[Sequence[Trial]], Part]) -> Judged:
     """The claim decided for each setting of the parameters that it does not name, and each engine."""
     mine = [trial for trial in trials if _has(trial, claim.at) or _has(trial, {**claim.at, **(claim.other or {})})]
-    named = {path for _place, path, _value in claim.paths}
-    others = [
-        path
-        for path in differing(list(dict.fromkeys(trial.setting for trial in mine)))
-        if not any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in named)
-    ]
+    others = _others(mine, {path for _place, path, _value in claim.paths})
     engines = {trial.engine for trial in mine if trial.engine}
     groups: dict[str, tuple[dict[str, Any], list[Trial]]] = {}
     for trial in mine:
@@ -185,6 +180,25 @@ def _judged(claim: Claim, trials: Sequence[Trial], decide: Callable[[Sequence[Tr
         visible = {path: value for path, value in where.items() if value is not ABSENT}
         parts.append(Part(visible, part.verdict, part.sentence, part.numbers))
     return Judged(claim, statement(claim), tuple(parts))
+
+
+def _others(trials: Sequence[Trial], named: Collection[str]) -> list[str]:
+    """The paths that vary besides those that a claim names.
+
+    The fields of a member that it names (the momentum of an optimizer) differ as the member does; those that differ
+    within one member (``model.parameters``, where it names ``model``) vary besides it.
+    """
+    settings = list(dict.fromkeys(trial.setting for trial in trials))
+    found = []
+    for path in differing(settings):
+        above = [name for name in named if path.startswith((f"{name}.", f"{name}["))]
+        values: dict[str, set[str]] = {}
+        for setting in settings:
+            member = repr([value_at(setting, name) for name in above])
+            values.setdefault(member, set()).add(repr(value_at(setting, path)))
+        if path not in named and any(len(some) > 1 for some in values.values()):
+            found.append(path)
+    return found
 
 
 def _has(trial: Trial, values: Mapping[str, Any]) -> bool:

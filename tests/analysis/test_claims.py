@@ -164,6 +164,65 @@ def test_it_must_hold_whatever_else_varies(tmp_path: Path) -> None:
     assert [dict(part.where) for part in found.parts] == [{"model.width": 4}, {"model.width": 5}]
 
 
+NETS = """
+model: {name: mlp, depth: 1, parameters: 1000}
+training: {epochs: 1}
+sweep: {model: [mlp, {name: cnn, blocks: [{filters: 2}]}], model.parameters: [1000, 3000]}
+seeds: 2
+expect:
+"""
+REACHED = {("mlp", 1000): 0.6, ("mlp", 3000): 0.7, ("cnn", 1000): 0.8, ("cnn", 3000): 0.9}
+
+
+def of_nets(place: Path, claim: str) -> dict[int | None, tuple[str, float]]:
+    """By number of parameters: the verdict, and the mean of the first side, of the nets that reached these accuracies."""
+
+    def numbers(trial, epoch):
+        model = trial.setting.model
+        return {"test_accuracy": REACHED[model.name, model.parameters] + trial.seed.init / 1000}
+
+    make(place / "results", NETS + f"  - {claim}\n", numbers, epochs=1, gradient=None)
+    (found,) = judge(load_text(NETS + f"  - {claim}\n").claims, find(["depth"], place / "results").trials)
+    return {
+        part.where.get("model.parameters"): (part.verdict, part.numbers["estimates"][0]["mean"]) for part in found.parts
+    }
+
+
+def test_what_varies_in_the_member_that_is_named_is_looked_at_one_by_one(tmp_path: Path) -> None:
+    """A claim on the model where the number of its parameters varies too: neither averaged over nor lost."""
+    found = of_nets(tmp_path / "bounds", METRIC + "at: {model.name: cnn}, between: [0.75, 0.85]}")
+    assert found == {
+        1000: ("confirmed", pytest.approx(0.8005)),
+        3000: ("refuted", pytest.approx(0.9005)),
+    }
+    found = of_nets(tmp_path / "sides", METRIC + "at: {model.name: cnn}, above: {model.name: mlp}}")
+    assert found == {
+        1000: ("confirmed", pytest.approx(0.8005)),
+        3000: ("confirmed", pytest.approx(0.9005)),
+    }
+    found = of_nets(tmp_path / "one", METRIC + "at: {model.name: cnn, model.parameters: 3000}, at_least: 0.89}")
+    assert found == {None: ("confirmed", pytest.approx(0.9005))}
+
+
+def test_fields_that_differ_because_the_member_does_are_part_of_it(tmp_path: Path) -> None:
+    """Two optimizers with a rate each are two sides, not four."""
+    spec = """
+model: mlp
+training: {epochs: 1}
+sweep: {training.optimizer: [{name: sgd, learning_rate: 0.1, momentum: 0.9}, {name: adam, learning_rate: 0.001}]}
+seeds: 2
+expect:
+  - {metric: test_accuracy@last, at: {training.optimizer: adam}, above: {training.optimizer: sgd}}
+"""
+
+    def numbers(trial, epoch):
+        return {"test_accuracy": (0.9 if trial.setting.training.optimizer.name == "adam" else 0.5) + trial.seed.init / 1e3}
+
+    make(tmp_path / "results", spec, numbers, epochs=1, gradient=None)
+    (found,) = judge(load_text(spec).claims, find(["depth"], tmp_path / "results").trials)
+    assert [(dict(part.where), part.verdict) for part in found.parts] == [({}, "confirmed")]
+
+
 @pytest.mark.parametrize(
     ("metric", "complaint"),
     [
