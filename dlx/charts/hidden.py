@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -39,6 +40,9 @@ class Spec(ChartSpec):
         default=(0, 1), min_length=2, max_length=2, description="the two units of method units"
     )
     most: Positive = Field(default=1000, description="so many examples of the test set at most, the first ones")
+    beside: Literal["pca"] | None = Field(
+        default=None, description="pca: beside it the inputs themselves, in their first two principal components"
+    )
 
     def heading(self) -> str:
         return _("The test set in a hidden layer")
@@ -65,34 +69,40 @@ class Spec(ChartSpec):
         points, axes, said = reduced(values, method, (self.units[0], self.units[1]))
         names = network.class_names
         predicted = network.labels(inputs) if names and classifies else None
+        subtitle = _("{layer}, {width} units, {said}").format(layer=name, width=width, said=said)
+        # What the axes are is the same for all rows of a panel, so that it goes beside the columns.
+        panels = {"hidden": (points, axes)}
+        caption = _("Activations of {n} test examples in {subtitle}.").format(n=len(inputs), subtitle=subtitle)
+        if self.beside:
+            plain = network.inputs(inputs).reshape(len(inputs), -1)
+            panels["inputs"] = reduced(plain, self.beside, (0, 1))[:2]
+            subtitle = _("left: {layer}; right: the inputs, principal components").format(layer=subtitle)
+            caption += " " + _("Beside them the inputs themselves, in their first two principal components.")
         rows = [
             {
+                "panel": panel,
                 "x": float(x),
                 "y": float(y),
                 "class": names[int(target)] if names else float(np.ravel(target)[0]),
                 **({} if predicted is None else {"right": bool(predicted[at] == target)}),
                 "id": int(test.ids[at]),
+                "x_axis": x_axis,
+                "y_axis": y_axis,
             }
-            for at, ((x, y), target) in enumerate(zip(points, targets, strict=True))
+            for panel, (places, (x_axis, y_axis)) in panels.items()
+            for at, ((x, y), target) in enumerate(zip(places, targets, strict=True))
         ]
         if names:
             rows.sort(key=lambda row: names.index(str(row["class"])))
-        subtitle = _("{layer}, {width} units, {said}").format(layer=name, width=width, said=said)
         columns = ("id", "class", *(("right",) if names and classifies else ()), "x", "y")
-        caption = _("Activations of {n} test examples in {subtitle}.").format(n=len(rows), subtitle=subtitle)
-        # What the axes are is the same for all rows, so that it goes beside the columns.
-        return Tidy(
-            columns, [{**row, "x_axis": axes[0], "y_axis": axes[1]} for row in rows], caption=caption, subtitle=subtitle
-        )
+        return Tidy((*(("panel",) if self.beside else ()), *columns), rows, caption=caption, subtitle=subtitle)
 
     def draw(self, tidy: Tidy, canvas: Canvas) -> Any:
         import altair as alt
 
         classes = tidy.distinct("class")
         named = isinstance(tidy.rows[0]["class"], str)
-        first = tidy.rows[0]
         series = Series(canvas, "class", classes)
-        side = min(canvas.width, canvas.theme.height * 1.6)
         scale = alt.Scale(zero=False, nice=False, padding=canvas.theme.text / 2)
         axis = alt.Axis(tickCount=5)
         if named:
@@ -102,31 +112,45 @@ class Spec(ChartSpec):
             )  # fmt: skip
         else:
             colour = alt.Color("class:Q", scale=alt.Scale(scheme="viridis"), legend=legend(_("target"), canvas))
-        rows = alt.Chart(alt.NamedData(DATA))
         # Short names say the class where colours do not: the digits themselves, as in the papers.
         short = named and all(len(str(name)) <= 2 for name in classes)
         text = canvas.theme.text * 0.75
-        marks = (
-            rows.mark_text(fontSize=text, fontWeight="bold")
-            if short
-            else rows.mark_point(filled=True, size=canvas.theme.point * 0.6)
-        )
-        if short:
-            marks = marks.encode(text="class:N")
-        chart = marks.encode(
-            x=alt.X("x:Q", scale=scale, axis=axis, title=first["x_axis"]),
-            y=alt.Y("y:Q", scale=scale, axis=axis, title=first["y_axis"]),
-            color=colour,
-            opacity=series.opacity(0.9) if named else alt.value(0.75),
-        )
-        if canvas.interactive:
-            tooltip = [alt.Tooltip("id:N", title=_("example")), alt.Tooltip("class:N", title=_("class"))]
-            chart = chart.encode(tooltip=tooltip)
-            if named:
-                chart = chart.add_params(series.parameter)
-        return chart.properties(
-            width=canvas.width if side == canvas.width else side * 1.3, height=canvas.theme.height * 1.2
-        )
+
+        def scatter(rows: Any, titles: Mapping[str, Any], width: float) -> Any:
+            marks = (
+                rows.mark_text(fontSize=text, fontWeight="bold")
+                if short
+                else rows.mark_point(filled=True, size=canvas.theme.point * 0.6)
+            )
+            if short:
+                marks = marks.encode(text="class:N")
+            chart = marks.encode(
+                x=alt.X("x:Q", scale=scale, axis=axis, title=titles["x_axis"]),
+                y=alt.Y("y:Q", scale=scale, axis=axis, title=titles["y_axis"]),
+                color=colour,
+                opacity=series.opacity(0.9) if named else alt.value(0.75),
+            )
+            if canvas.interactive:
+                tooltip = [alt.Tooltip("id:N", title=_("example")), alt.Tooltip("class:N", title=_("class"))]
+                chart = chart.encode(tooltip=tooltip)
+            return chart.properties(width=width, height=canvas.theme.height * 1.2)
+
+        rows = alt.Chart(alt.NamedData(DATA))
+        if "panel" not in tidy.columns:
+            side = min(canvas.width, canvas.theme.height * 1.6)
+            chart = scatter(rows, tidy.rows[0], canvas.width if side == canvas.width else side * 1.3)
+            return chart.add_params(series.parameter) if canvas.interactive and named else chart
+        panels = [
+            scatter(
+                rows.transform_filter(f"datum.panel === '{panel}'"),
+                next(row for row in tidy.rows if row["panel"] == panel),
+                (canvas.width - canvas.gap * 4) / 2,
+            )
+            for panel in ("hidden", "inputs")
+        ]
+        if canvas.interactive and named:  # one legend hides a class in both
+            panels[0] = panels[0].add_params(series.parameter)
+        return alt.hconcat(*panels, spacing=canvas.gap * 2)
 
 
 def _layer(wanted: str, names: list[str]) -> str:

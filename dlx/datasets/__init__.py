@@ -248,6 +248,10 @@ class DatasetSpec(MemberFields):
         """The inputs (n, features) that points (n, 2) of :meth:`plane` become."""
         return points
 
+    def function_of(self, inputs: np.ndarray) -> np.ndarray | None:
+        """What targets (n, outputs) would be without noise, of inputs as stored; None where that is not known."""
+        return None
+
     def way(self, info: DatasetInfo) -> Split:
         """How examples are held out: ``split``, or what suits the task."""
         return self.split or ("stratified" if info.task == "classification" else "shuffled")

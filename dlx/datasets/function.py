@@ -13,6 +13,8 @@ from dlx.datasets import DatasetInfo, Divide, Facts, InMemory, Places, Split
 from dlx.fields import Count, Fraction
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlx.datasets._made import Values
     from dlx.sources import Official
 
@@ -85,6 +87,9 @@ class Spec(InMemory):
 
     def test_share(self) -> int | float:
         return _TEST if self.test is None else self.test
+
+    def function_of(self, inputs: np.ndarray) -> np.ndarray | None:
+        return _FUNCTIONS[self.function](inputs.astype(float))
 
     def official(self, places: Places) -> Official:
         from dlx.datasets import _made

@@ -69,6 +69,12 @@ PICTURES = (
     Picture("reconstructions.svg", "reconstructions autoencoder", "Digits through a code of eight units, and back."),
     Picture("confusion.svg", "confusion convolutions", "Which digits are taken for which."),
     Picture(
+        "fit.svg",
+        "fit waves",
+        "Sixty noisy samples of a sine: four tanh units are too few for it, eight find it, and 256 bend after single "
+        "samples.",
+    ),
+    Picture(
         "boundary.svg",
         "boundary plane --set most=150",
         "Four lines fence one class in. As `boundary.html` it has a slider over the epochs.",

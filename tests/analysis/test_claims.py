@@ -175,7 +175,7 @@ REACHED = {("mlp", 1000): 0.6, ("mlp", 3000): 0.7, ("cnn", 1000): 0.8, ("cnn", 3
 
 
 def of_nets(place: Path, claim: str) -> dict[int | None, tuple[str, float]]:
-    """By number of parameters: the verdict, and the mean of the first side, of the nets that reached these accuracies."""
+    """Of the nets that reached these accuracies, by parameters: the verdict, and the mean of the first side."""
 
     def numbers(trial, epoch):
         model = trial.setting.model
@@ -216,7 +216,9 @@ expect:
 """
 
     def numbers(trial, epoch):
-        return {"test_accuracy": (0.9 if trial.setting.training.optimizer.name == "adam" else 0.5) + trial.seed.init / 1e3}
+        return {
+            "test_accuracy": (0.9 if trial.setting.training.optimizer.name == "adam" else 0.5) + trial.seed.init / 1e3
+        }
 
     make(tmp_path / "results", spec, numbers, epochs=1, gradient=None)
     (found,) = judge(load_text(spec).claims, find(["depth"], tmp_path / "results").trials)

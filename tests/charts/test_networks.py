@@ -5,26 +5,28 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix
 
-from dlx.analysis.selectors import one
+from dlx.analysis.selectors import find, one
 from dlx.analysis.trials import Tables
 from dlx.charts.boundary import recorded_weights
 from dlx.cli.main import main
 from dlx.datasets import Places, registry
 from dlx.drawing.images import data_uri, images_of
-from dlx.drawing.subjects import Run
+from dlx.drawing.subjects import Group, Run
 from dlx.drawing.themes import theme_of
 from dlx.drawing.tidy import Tidy
-from dlx.errors import UsageError
-from dlx.plot import chart_of, plot
+from dlx.errors import ResultsError, UsageError
+from dlx.plot import chart_of, groups_of, plot
 
 SPECS = {
     "plain": "dataset: digits\nmodel: {name: mlp, hidden: [12, 2], activation: tanh}\ntraining: {epochs: 3}\n",
@@ -36,6 +38,8 @@ SPECS = {
     "model: {name: mlp, hidden: [3, 2], activation: tanh}\ntraining: {epochs: 20, optimizer: adam}\n",
     "ring": "dataset: {name: points, shape: circles, n: 200, features: [x2, y2, xy], scaling: standardize}\n"
     "model: {name: mlp, depth: 0}\ntraining: {epochs: 2, optimizer: adam}\n",
+    "curve": "dataset: {name: function, function: cubic, n: 60, noise: 0.1, scaling: standardize}\n"
+    "model: {name: mlp, hidden: [5, 4], activation: tanh}\ntraining: {epochs: 20}\nprobes: {predictions: {}}\n",
 }
 
 
@@ -144,6 +148,67 @@ def test_hidden_shows_two_units_as_they_are(trained: Path, digits: tuple[np.ndar
     found = np.array([[rows[first + at]["x"], rows[first + at]["y"]] for at in range(360)])
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert [rows[first + at]["class"] for at in range(360)] == [str(label) for label in labels]
+
+
+def test_hidden_beside_the_principal_components_of_the_inputs(
+    trained: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    alone, both = drawn(trained, "hidden", "plain"), drawn(trained, "hidden", "plain", beside="pca")
+    rows = {panel: {row["id"]: row for row in both.rows if row["panel"] == panel} for panel in ("hidden", "inputs")}
+    assert [row for row in both.rows if row["panel"] == "hidden"] == list(alone.rows)
+    expected = PCA(2).fit_transform(digits[0])
+    found = np.array([[rows["inputs"][at][axis] for axis in ("x", "y")] for at in sorted(rows["inputs"])])
+    np.testing.assert_allclose(abs(found), abs(expected), atol=1e-4)
+    assert {row["class"] for row in rows["inputs"].values()} == {row["class"] for row in rows["hidden"].values()}
+    assert next(iter(rows["inputs"].values()))["x_axis"].startswith("component 1 (")
+    assert both.subtitle == "left: dense_2, 2 units, as they are; right: the inputs, principal components"
+
+
+def groups(trained: Path, name: str) -> list[Group]:
+    found, _notes = groups_of(find([str(trained / name)]).trials)
+    return found
+
+
+def test_a_fit_is_the_nets_answer_along_the_axis(trained: Path) -> None:
+    tidy = chart_of("fit", {"most": "20"}).data(groups(trained, "curve"))
+    parts = {
+        part: np.array([[row["x"], row["y"]] for row in tidy.rows if row["part"] == part])
+        for part in ("function", "sample", "fit")
+    }
+    train = registry.get("function")(function="cubic", n=60, noise=0.1, scaling="standardize").load(Places()).train
+    inputs, targets = train.read(np.arange(len(train)))
+    np.testing.assert_array_equal(parts["sample"], np.hstack([inputs, targets])[:20])
+    x = parts["fit"][:, 0]
+    np.testing.assert_allclose(x, np.linspace(inputs.min(), inputs.max(), 120), atol=1e-6)
+    np.testing.assert_array_equal(parts["function"][:, 0], x)
+    np.testing.assert_allclose(parts["function"][:, 1], np.polynomial.chebyshev.chebval(x, [0, 0, 0, 1]), atol=1e-6)
+    scaled = (x[:, None] - inputs.mean()) / inputs.std()
+    np.testing.assert_allclose(parts["fit"][:, 1], forward(trained, "curve", scaled)[-1][:, 0], atol=1e-4)
+    assert tidy.rows[-1]["x_axis"] == "x" and tidy.rows[-1]["y_axis"] == "y"
+
+
+def test_a_fit_without_weights_is_of_what_a_probe_recorded(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "curve", tmp_path / "curve")
+    run = run_of(tmp_path, "curve")
+    (run.directory / "weights.npz").unlink()
+    tidy = chart_of("fit", {}).data(groups(tmp_path, "curve"))
+    answers = [(row["x"], row["y"]) for row in tidy.rows if row["part"] == "fit"]
+    test = registry.get("function")(function="cubic", n=60, noise=0.1, scaling="standardize").load(Places()).test
+    inputs, targets = test.read(np.arange(len(test)))
+    recorded = pd.read_csv(run.directory / "predictions.csv").set_index("id").loc[list(test.ids)]
+    np.testing.assert_allclose(recorded["target_0"], targets[:, 0], rtol=1e-6)
+    expected = sorted(zip(inputs[:, 0].tolist(), recorded["predicted_0"].tolist(), strict=True))
+    np.testing.assert_allclose(answers, expected, rtol=1e-6)
+    (run.directory / "predictions.csv").unlink()
+    with pytest.raises(ResultsError, match=r"has no weights\.npz"):
+        chart_of("fit", {}).data(groups(tmp_path, "curve"))
+
+
+def test_a_fit_is_of_one_input_and_one_of_its_targets(trained: Path) -> None:
+    with pytest.raises(UsageError, match="is a classification of inputs 2: a fit is drawn of one input"):
+        chart_of("fit", {}).data(groups(trained, "plane"))
+    with pytest.raises(UsageError, match="--output: the data have the targets 0 to 0, no 1"):
+        chart_of("fit", {"output": "1"}).data(groups(trained, "curve"))
 
 
 def test_hidden_by_principal_components(trained: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:

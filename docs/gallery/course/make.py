@@ -99,8 +99,15 @@ PICTURES = (
     Picture(
         "representations/autoencoder-two",
         "autoencoder-two.svg",
-        "hidden 2b78f445af10",
-        "The two numbers of each digit of the test set, coloured by its class, which the net was never told.",
+        "hidden 2b78f445af10 --set beside=pca",
+        "The two numbers of each digit of the test set, coloured by its class, which the net was never told: on the "
+        "left those of the deep autoencoder, on the right the first two principal components of the pixels.",
+    ),
+    Picture(
+        "representations/approximation",
+        "fit.svg",
+        "fit approximation --set most=40",
+        "One unit is a step, two are hardly more; from eight on the curve lies on the sine.",
     ),
     Picture(
         "representations/approximation",
