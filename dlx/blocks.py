@@ -2,7 +2,9 @@
 
 A layer ``stage_2_block_3_conv_1`` stands in block ``stage_2/block_3`` of stage ``stage_2``; nets
 of the literature keep their own words (``conv4_block2_1_conv``, ``fire_5_squeeze``,
-``inception_4c_3x3``, ``block2_conv1``). Layers that are called otherwise stand in no block.
+``inception_4c_3x3``, ``block2_conv1``), and two of them number their convolutions alone
+(``conv2d_57``): there all the names together tell. Layers that are called otherwise stand in no
+block.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 _NAMED = (
@@ -18,11 +20,65 @@ _NAMED = (
     r"(?:.*_)?(?P<stage>stage_\d+)_(?P<block>block_\d+)(?=_|$)",
     r"(?P<stage>conv\d+)_(?P<block>block\d+)(?=_|$)",
     r"(?P<stage>block\d+)(?P<block>[a-z])(?=_)",
+    r"(?P<stage>block(?:35|17|8))_(?P<block>\d+)(?=_|$)",
     r"(?P<stage>stage_?\d+|block_?\d+|fire_?\d+)(?=_)",
     r"(?P<stage>inception_\d+)(?P<block>[a-z])(?=_)",
     r"(?P<stage>conv)_(?:dw|pw)_(?P<block>\d+)(?=_|$)",
+    r"(?P<stage>expanded_conv(?:_\d+)?)(?=_)",
 )
 _PATTERNS = tuple(map(re.compile, _NAMED))
+
+_INCEPTION_V3 = (
+    ("", 5), ("mixed0", 7), ("mixed1", 7), ("mixed2", 7), ("mixed3", 4), ("mixed4", 10), ("mixed5", 10),
+    ("mixed6", 10), ("mixed7", 10), ("mixed8", 6), ("mixed9", 9), ("mixed10", 9),
+)  # fmt: skip
+_INCEPTION_RESNET_V2 = (
+    ("", 5), ("mixed_5b", 7), *((f"block35/{number}", 6) for number in range(1, 11)),
+    ("mixed_6a", 4), *((f"block17/{number}", 4) for number in range(1, 21)),
+    ("mixed_7a", 7), *((f"block8/{number}", 4) for number in range(1, 11)),
+)  # fmt: skip
+"""Blocks of ``keras.applications``, the stem having none, and how many of the numbered convolutions each has."""
+
+_WITHOUT_NUMBER = {
+    "max_pooling2d_2": "mixed3",
+    "max_pooling2d_3": "mixed8",
+    "mixed9_0": "mixed9",
+    "concatenate": "mixed9",
+    "mixed9_1": "mixed10",
+    "concatenate_1": "mixed10",
+    **{f"mixed{number}": f"mixed{number}" for number in range(11)},
+    **{
+        f"average_pooling2d{number}": f"mixed{block}"
+        for number, block in zip(("", *(f"_{n}" for n in range(1, 9))), (0, 1, 2, 4, 5, 6, 7, 9, 10), strict=True)
+    },
+}
+"""Layers of Inception v3 whose numbers, if they have one, are not those of a convolution."""
+
+
+@dataclass(frozen=True)
+class _ByNumber:
+    """A net whose convolutions have numbers for names: the block of each, and of layers that are called otherwise."""
+
+    convolutions: tuple[str, ...]
+    others: Mapping[str, str]
+
+    def is_of(self, names: Container[str]) -> bool:
+        """Whether they are its layers; the first ones may be left out, as those are that are frozen."""
+        count = len(self.convolutions)
+        return "predictions" in names and f"conv2d_{count - 1}" in names and f"conv2d_{count}" not in names
+
+    def block_of(self, name: str) -> str | None:
+        if name in self.others:
+            return self.others[name]
+        found = _NUMBERED.fullmatch(name)
+        return self.convolutions[int(found[1] or 0)] if found else None
+
+
+_NUMBERED = re.compile(r"(?:conv2d|batch_normalization|activation)(?:_(\d+))?")
+_BY_NUMBER = tuple(
+    _ByNumber(tuple(block for block, count in blocks for _ in range(count)), others)
+    for blocks, others in ((_INCEPTION_V3, _WITHOUT_NUMBER), (_INCEPTION_RESNET_V2, {"average_pooling2d": "mixed_5b"}))
+)
 
 
 def block_of(name: str) -> str:
@@ -34,9 +90,15 @@ def block_of(name: str) -> str:
     return ""
 
 
-def within(name: str, place: str) -> bool:
-    """Whether a layer stands in a block, or in one of the blocks of a stage."""
-    block = block_of(name)
+def blocks_of(names: Iterable[str]) -> dict[str, str]:
+    """The block of each layer of a net, by name, empty for none: of some nets it takes all the names to tell."""
+    blocks = {name: block_of(name) for name in names}
+    net = next((one for one in _BY_NUMBER if one.is_of(blocks)), None)
+    return {name: (net.block_of(name) if net else None) or block for name, block in blocks.items()}
+
+
+def within(block: str, place: str) -> bool:
+    """Whether a block is the one meant, or one of the blocks of the stage that is meant."""
     return bool(block) and (block == place or block.startswith(f"{place}/"))
 
 
@@ -68,7 +130,8 @@ def grouped(names: Sequence[str], most: int) -> list[Together]:
 
 def together(names: Sequence[str], *, stages: bool = False) -> list[Together]:
     """Neighbours of the same block, or stage; every layer that stands in none by itself."""
-    keys = [block_of(name) for name in names]
+    blocks = blocks_of(names)
+    keys = [blocks[name] for name in names]
     if stages:
         keys = [block.partition("/")[0] for block in keys]
     groups = itertools.groupby(range(len(names)), key=lambda at: (keys[at], 0 if keys[at] else at))

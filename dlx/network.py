@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dlx.blocks import block_of
+from dlx.blocks import blocks_of
 from dlx.errors import FieldError, PathKey
 from dlx.layers import Layer, Shape, Variable
 
@@ -149,6 +149,7 @@ class Network:
     def rows(self) -> list[LayerRow]:
         """The layer table, in the order of the nodes."""
         numbers = self.layer_numbers()
+        blocks = blocks_of(layer.name for layer, _ in self._layers())
         return [
             LayerRow(
                 name=layer.name,
@@ -162,7 +163,7 @@ class Network:
                 multiply_adds=layer.multiply_adds(*node.input_shapes),
                 connections=layer.connections(*node.input_shapes),
                 receptive_field=tuple(map(min, node.field.size, self._extent)),
-                block=block_of(layer.name),
+                block=blocks[layer.name],
             )
             for layer, node in self._layers()
         ]

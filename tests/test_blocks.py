@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dlx.blocks import Together, block_of, grouped, within
+from dlx.blocks import Together, block_of, blocks_of, grouped, within
 from dlx.models import registry
 
 
@@ -23,6 +23,10 @@ from dlx.models import registry
         ("block2_conv1", "block2"),
         ("block6d_expand_conv", "block6/d"),
         ("block_13_project", "block_13"),
+        ("block17_20_conv", "block17/20"),
+        ("block8_sepconv1", "block8"),
+        ("expanded_conv_depthwise", "expanded_conv"),
+        ("expanded_conv_10_squeeze_excite_conv_1", "expanded_conv_10"),
         ("conv_dw_7", "conv/7"),
         ("conv_1", ""),
         ("conv1_conv", ""),
@@ -35,9 +39,67 @@ def test_a_layer_says_where_it_stands(name: str, block: str) -> None:
 
 
 def test_a_block_is_within_itself_and_its_stage() -> None:
-    name = "stage_1_block_10_conv_1"
-    assert within(name, "stage_1") and within(name, "stage_1/block_10")
-    assert not within(name, "stage_1/block_1") and not within(name, "stage_10") and not within("output", "")
+    block = "stage_1/block_10"
+    assert within(block, "stage_1") and within(block, block)
+    assert not within(block, "stage_1/block_1") and not within(block, "stage_10") and not within("", "")
+
+
+MIXED = [f"mixed{number}" for number in range(11)]
+RESIDUAL = [f"block{kind}_{number}" for kind, count in ((35, 10), (17, 20), (8, 10)) for number in range(1, count + 1)]
+JOINS = {
+    "InceptionV3": ("max_pooling2d_1", {name: name for name in MIXED}),
+    "InceptionResNetV2": (
+        "max_pooling2d_1",
+        {
+            "mixed_5b": "mixed_5b",
+            **{f"{name}_ac": name.replace("_", "/") for name in RESIDUAL[:10]},
+            "mixed_6a": "mixed_6a",
+            **{f"{name}_ac": name.replace("_", "/") for name in RESIDUAL[10:30]},
+            "mixed_7a": "mixed_7a",
+            **{f"{name}_ac": name.replace("_", "/") for name in RESIDUAL[30:39]},
+            "block8_10_conv": "block8/10",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("net", JOINS)
+def test_convolutions_without_words_stand_where_the_graph_has_them(net: str) -> None:
+    """A second route: what a module's output depends on, and the one before does not."""
+    network = registry.get("application")(name="application", net=net).network((299, 299, 3), 1000)
+    nodes = {node.layer.name: node for node in network.nodes if node.layer}
+
+    def needed(name: str) -> set[str]:
+        found, waiting = set(), [nodes[name]]
+        while waiting:
+            node = waiting.pop()
+            if node.layer and node.layer.name not in found:
+                found.add(node.layer.name)
+                waiting += node.inputs
+        return found
+
+    before, joins = JOINS[net]
+    expected = dict.fromkeys(nodes, "")
+    done = needed(before)
+    for join, block in joins.items():
+        expected |= dict.fromkeys(needed(join) - done, block)
+        done = needed(join)
+    kernels = [node.layer.name for node in network.kernel_layers() if node.layer]
+    found = blocks_of(nodes)
+    assert {name: found[name] for name in kernels} == {name: expected[name] for name in kernels}
+    if net == "InceptionV3":
+        assert found == expected
+    # Tables of gradients have the layers with a kernel, of a net that is tuned only the last of them.
+    assert blocks_of(kernels) == {name: found[name] for name in kernels}
+    assert blocks_of(kernels[-40:]) == {name: found[name] for name in kernels[-40:]}
+    assert [row.block for row in network.rows()] == [found[node.layer.name] for node in network.nodes if node.layer]
+
+
+def test_inception_is_grouped_by_module() -> None:
+    network = registry.get("inception_v3")(name="inception_v3").network((299, 299, 3), 1000)
+    kernels = [node.layer.name for node in network.kernel_layers() if node.layer]
+    stem = ["conv2d", *(f"conv2d_{number}" for number in range(1, 5))]
+    assert [group.name for group in grouped(kernels, 20)] == [*stem, *MIXED, "predictions"]
 
 
 def names(depth: int) -> list[str]:

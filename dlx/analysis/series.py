@@ -10,7 +10,7 @@ from typing import Literal
 
 from dlx.analysis.conditions import split
 from dlx.analysis.trials import End, Tables
-from dlx.blocks import Together, within
+from dlx.blocks import Together, blocks_of, within
 from dlx.errors import UsageError
 from dlx.records.reader import Rows
 from dlx.records.tables import ACTIVATIONS, GRADIENTS, TIMING
@@ -100,7 +100,8 @@ class Series:
         for name, cell in picks:
             if name == BLOCK:
                 names = rows.cells["name"]
-                chosen = [row for row in chosen if within(names[row], cell)]
+                meant = {name for name, block in blocks_of(names).items() if within(block, cell)}
+                chosen = [row for row in chosen if names[row] in meant]
                 continue
             wanted = _layer(rows, cell) if name == LAYER else cell
             if name:

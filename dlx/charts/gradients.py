@@ -11,8 +11,8 @@ from pydantic import Field
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import log_axis
 from dlx.drawing.interaction import Series
-from dlx.drawing.norms import Norms, Parameter, Source, norms, said
-from dlx.drawing.panels import escaped, panels, told_apart
+from dlx.drawing.norms import EVERY_LAYER, Layer, Norms, Parameter, Source, norms, said
+from dlx.drawing.panels import escaped, layers, panels, told_apart
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said
 from dlx.drawing.text import Curves
@@ -34,6 +34,7 @@ class Spec(ChartSpec):
     source_of_norm: Source = Field(default=None, description="probe (a fixed sample) or train (the mini-batches)")
     epoch: ListOf[Count] | None = Field(default=None, description="the epochs shown; null: the first, middle and last")
     stage: str | None = Field(default=None, description="a stage of training; null: the last")
+    every_layer: bool = Field(default=False, description=EVERY_LAYER)
 
     def heading(self) -> str:
         return _("Gradient norm by layer")
@@ -41,15 +42,18 @@ class Spec(ChartSpec):
     def data(self, subject: Sequence[Group]) -> Tidy:
         """Per moment, setting and layer: the geometric mean over seeds, the smallest and the largest norm."""
         found = norms(subject, self.parameter, self.source_of_norm, self.stage)
+        if not self.every_layer:
+            found = found.together()
         rows: list[dict[str, Any]] = []
         dropped = 0
         for group, trials in zip(subject, found.trials, strict=True):
-            at: dict[tuple[int, int], list[float]] = defaultdict(list)
+            at: dict[tuple[int, Layer], list[float]] = defaultdict(list)
             for run, trial in zip(group.runs, trials, strict=True):
                 for number, epoch in enumerate(self._epochs(trial, run.name)):
                     for layer, norm in _at(trial, epoch).items():
                         at[number, layer].append(norm)
-            for (number, layer), values in sorted(at.items()):
+            places = {layer: place for place, layer in enumerate(found.layers or sorted({layer for _, layer in at}))}
+            for (number, layer), values in sorted(at.items(), key=lambda item: (item[0][0], places[item[0][1]])):
                 point = pooled((value for value in values if value > 0), geometric_mean)
                 dropped += point is None
                 if point is not None:
@@ -60,9 +64,9 @@ class Spec(ChartSpec):
         )
         notes = (f"{dropped} points are not drawn: norms of zero have no place on a log axis",) if dropped else ()
         seeds = seeds_said(subject)
-        spread = (
-            "" if seeds == "1" else _("; line: geometric mean of {seeds} seeds, band: their range").format(seeds=seeds)
-        )
+        spread = found.said
+        if seeds != "1":
+            spread += _("; line: geometric mean of {seeds} seeds, band: their range").format(seeds=seeds)
         what = said(found.parameter)
         return Tidy(
             ("moment", "setting", *axes_of(subject), "layer", "mean", "low", "high", "n"),
@@ -72,7 +76,8 @@ class Spec(ChartSpec):
                 what=what, spread=spread
             ),
             subtitle=_("{what}{spread}").format(what=what, spread=spread),
-            notes=notes,
+            notes=notes + found.notes,
+            orders=found.orders,
         )
 
     def _epochs(self, trial: Norms, name: str) -> list[int]:
@@ -103,9 +108,13 @@ class Spec(ChartSpec):
             grid = grid.crossed(tidy, "moment", told.panel)
         series = Series(canvas, told.field, told.values)
         scale = log_axis(tidy.numbers("low", "high"), _("gradient norm"))
-        layers = sorted(tidy.distinct("layer"))
+        # Names of blocks need room that numbers do not.
+        angle = 0 if not tidy.orders else -40 if len(layers(tidy)) <= _ABREAST else -90
         at = alt.X(
-            "layer:O", title=_("layer"), sort=layers, axis=alt.Axis(labelAngle=0, grid=False, labelOverlap="greedy")
+            "layer:O",
+            title=_("layer"),
+            sort=list(layers(tidy)),
+            axis=alt.Axis(labelAngle=angle, grid=False, labelOverlap=False if angle else "greedy"),
         )
         base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
         line = base.mark_line(point=alt.OverlayMarkDef(size=canvas.theme.point)).encode(
@@ -122,13 +131,17 @@ class Spec(ChartSpec):
             alt.Tooltip("high:Q", title=_("largest"), format=".3~g"),
         ]
         spread = any(row["n"] > 1 for row in tidy.rows)
-        layers_drawn = [line, band] if spread else [line]
+        drawn = [line, band] if spread else [line]
         return grid.of(
-            series.hoverable(layers_drawn, base.encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale)), tooltip)
+            series.hoverable(drawn, base.encode(color=told.colour(canvas), y=alt.Y("mean:Q", **scale)), tooltip)
         )
 
 
-def _at(trial: Norms, epoch: int) -> dict[int, float]:
+_ABREAST = 6
+"""Names of layers that have room beside each other in three panels."""
+
+
+def _at(trial: Norms, epoch: int) -> dict[Layer, float]:
     """The norms of the last record in an epoch, by layer."""
     last = max(step for at, step, _layer in trial if at == epoch)
     return {layer: norm for (at, step, layer), norm in trial.items() if at == epoch and step == last}

@@ -11,7 +11,7 @@ from pydantic import Field
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import count_axis, log_axis
 from dlx.drawing.interaction import Series
-from dlx.drawing.norms import Parameter, Source, norms, said
+from dlx.drawing.norms import EVERY_LAYER, Layer, Parameter, Source, norms, said
 from dlx.drawing.panels import by_layer, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said, thinned
@@ -31,6 +31,7 @@ class Spec(ChartSpec):
     source_of_norm: Source = Field(default=None, description="probe (a fixed sample) or train (the mini-batches)")
     x: Literal["epoch", "step"] = Field(default="epoch", description="epoch or step")
     stage: str | None = Field(default=None, description="a stage of training; null: the last")
+    every_layer: bool = Field(default=False, description=EVERY_LAYER)
 
     def heading(self) -> str:
         return _("Speed of learning of each layer")
@@ -38,14 +39,16 @@ class Spec(ChartSpec):
     def data(self, subject: Sequence[Group]) -> Tidy:
         """Per setting, ``x`` and layer: the geometric mean over seeds, the smallest and the largest norm."""
         found = norms(subject, self.parameter, self.source_of_norm, self.stage)
+        if not self.every_layer:
+            found = found.together()
         rows: list[dict[str, Any]] = []
         dropped = 0
         for group, trials in zip(subject, found.trials, strict=True):
-            curves: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+            curves: dict[Layer, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
             for trial in trials:
                 for (epoch, step, layer), norm in trial.items():
                     curves[layer][epoch if self.x == "epoch" else step].append(norm)
-            for layer in sorted(curves):
+            for layer in found.layers or sorted(curves):
                 for at in thinned(sorted(curves[layer])):
                     point = pooled((norm for norm in curves[layer][at] if norm > 0), geometric_mean)
                     dropped += point is None
@@ -55,9 +58,9 @@ class Spec(ChartSpec):
         notes = (f"{dropped} points are not drawn: norms of zero have no place on a log axis",) if dropped else ()
         seeds = seeds_said(subject)
         what = said(found.parameter)
-        spread = (
-            "" if seeds == "1" else _("; line: geometric mean of {seeds} seeds, band: their range").format(seeds=seeds)
-        )
+        spread = found.said
+        if seeds != "1":
+            spread += _("; line: geometric mean of {seeds} seeds, band: their range").format(seeds=seeds)
         return Tidy(
             ("setting", *axes_of(subject), self.x, "layer", "mean", "low", "high", "n"),
             rows,
@@ -66,7 +69,8 @@ class Spec(ChartSpec):
                 what=what, spread=spread
             ),
             subtitle=_("{what}{spread}").format(what=what, spread=spread),
-            notes=notes,
+            notes=notes + found.notes,
+            orders=found.orders,
         )
 
     def curves(self, tidy: Tidy) -> Curves:

@@ -50,6 +50,9 @@ def plot(
         str | None, typer.Option("--example", metavar="N", help="An example of the test set, by its number.")
     ] = None,
     mistakes: Annotated[bool, typer.Option("--mistakes", help="Only examples that the trial gets wrong.")] = False,
+    every_layer: Annotated[
+        bool, typer.Option("--every-layer", help="Each layer of a deep net, not the mean of each block.")
+    ] = False,
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="Any option of the kind (repeatable)."),
@@ -88,6 +91,7 @@ def plot(
         "method": method,
         "example": example,
         "mistakes": "true" if mistakes else None,
+        "every_layer": "true" if every_layer else None,
     }
     for text in sets or []:
         name, equals, value = text.partition("=")

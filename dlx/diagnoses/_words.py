@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dlx.blocks import Together, together
 from dlx.language import _
 
 
@@ -35,7 +36,20 @@ def at_start(stage: str | None) -> str:
 
 
 def listed(names: tuple[str, ...]) -> str:
-    """Names in one go; of more than four the first two and the last."""
-    if len(names) > 4:
+    """Names in one go; of more than four layers how many of each block or stage, of more than four others the ends."""
+    for stages in (False, True):
+        if len(names) > MOST:
+            groups = together(names, stages=stages)
+            if stages or len(groups) <= MOST:
+                names = tuple(_said(group) for group in groups)
+    if len(names) > MOST:
         names = (*names[:2], "…", names[-1])
     return ", ".join(names)
+
+
+MOST = 4
+
+
+def _said(group: Together) -> str:
+    count = len(group.positions)
+    return _("{count} layers of {block}").format(count=count, block=group.name) if count > 1 else group.name

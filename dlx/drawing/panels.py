@@ -10,11 +10,13 @@ from typing import Any
 
 from dlx.drawing.palette import categories, for_values, ordered
 from dlx.drawing.picture import Canvas
+from dlx.drawing.subjects import thinned
 from dlx.drawing.themes import GREY
 from dlx.drawing.tidy import Tidy
 from dlx.language import _
 
 SETTING, LAYER = "setting", "layer"
+_MOST_IN_LEGEND = 20
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,9 @@ class Told:
         if max(len(str(value)) for value in self.values) > 22:
             # Long labels stand below each other under the picture, where none is cut off.
             options = {"orient": "bottom", "direction": "vertical", "columns": 1, "labelLimit": 0, **options}
+        if self.field == LAYER and len(self.values) > _MOST_IN_LEGEND:
+            # Their colours are in an order: some of them say the rest.
+            options = {"values": list(thinned(self.values, _MOST_IN_LEGEND // 2)), **options}
         key = None if len(self.values) == 1 else legend(title, canvas, **options)
         return alt.Color(f"{escaped(self.field)}:N", sort=list(self.values), scale=self._scale(), legend=key)
 
@@ -146,7 +151,13 @@ class Told:
 
 def by_layer(tidy: Tidy) -> Told:
     """Layers by colour, from dark at the input to light at the output."""
-    return Told(LAYER, tuple(sorted(tidy.distinct(LAYER))), None)
+    return Told(LAYER, layers(tidy), None)
+
+
+def layers(tidy: Tidy) -> tuple[Any, ...]:
+    """The layers of a table from the input to the output: by number, or as the table has it."""
+    found = tidy.distinct(LAYER)
+    return tuple(found if LAYER in tidy.orders else sorted(found))
 
 
 def told_apart(tidy: Tidy) -> Told:

@@ -37,6 +37,10 @@ class Curves:
 def lines(tidy: Tidy, curves: Curves, width: int, *, coloured: bool) -> list[str]:
     """The panels one below the other, ``width`` columns wide, with a common vertical scale; empty where none can be."""
     rows = [row for row in tidy.rows if all(row.get(name) == value for name, value in curves.where.items())]
+    words = [str(value) for value in tidy.distinct(curves.x)] if curves.x in tidy.orders else []
+    if words:  # words in an order stand at 1, 2, 3, …, and below it is said which is which
+        places = {word: place for place, word in enumerate(words, start=1)}
+        rows = [{**row, curves.x: places[str(row[curves.x])]} for row in rows]
     rows = [row for row in rows if _is_drawn(row.get(curves.x)) and _is_drawn(row.get(curves.y), log=curves.log)]
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in rows:
@@ -49,6 +53,8 @@ def lines(tidy: Tidy, curves: Curves, width: int, *, coloured: bool) -> list[str
         found += _panel(series, values, curves, max(LEAST_WIDTH, min(width, MOST_WIDTH)), len(panels), coloured)
     if len(panels) > MOST_PANELS:
         found += ["", f"… {len(panels) - MOST_PANELS}"]
+    if words and found:
+        found += ["", *_listed([f"{place} {word}" for place, word in enumerate(words, start=1)], width)]
     return found[1:]
 
 
@@ -90,6 +96,11 @@ def _panel(
 def _key(characters: Sequence[str], names: Sequence[str], width: int) -> list[str]:
     """What each character stands for, in a line or as many as it takes: within the plot it would hide the curves."""
     entries = [f"{character} = {name}" for character, name in zip(characters, names, strict=True) if name]
+    return _listed(entries, width)
+
+
+def _listed(entries: Sequence[str], width: int) -> list[str]:
+    """In one line, or in columns."""
     if len(" ".join(entries)) + 2 * len(entries) <= width:
         return ["   ".join(entries)] if entries else []
     column = max(map(len, entries)) + 3
@@ -112,7 +123,8 @@ def _named(row: Mapping[str, Any], columns: Sequence[str], tidy: Tidy) -> str:
     for column in columns:
         value = row.get(column)
         if value is not None:
-            words.append(f"{column} {value}" if column in tidy.axes or column == "layer" else str(value))
+            numbered = column == "layer" and column not in tidy.orders
+            words.append(f"{column} {value}" if column in tidy.axes or numbered else str(value))
     return ", ".join(words)
 
 

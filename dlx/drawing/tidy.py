@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dlx.records.cells import format_row, format_text
@@ -22,7 +22,8 @@ class Tidy:
     ``axes`` are the columns that tell settings apart, as ``depth``. ``caption``: a sentence that
     says what is drawn: the text alternative of the picture. ``subtitle``: the short form under
     a slide's title. ``notes``: what was left out, for stderr. ``heading``: in
-    place of the kind's own, where that depends on the numbers.
+    place of the kind's own, where that depends on the numbers. ``orders``: of columns whose
+    values have an order of their own, all values in it.
     """
 
     columns: tuple[str, ...]
@@ -32,6 +33,7 @@ class Tidy:
     subtitle: str = ""
     notes: tuple[str, ...] = ()
     heading: str = ""
+    orders: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Of a parameter with numbers and words for values (batch_size: full, 50) all are words: a scale has one type.
@@ -56,8 +58,9 @@ class Tidy:
         return [{column: _drawn(row.get(column)) for column in self.columns} for row in self.rows]
 
     def distinct(self, column: str) -> list[Any]:
-        """The values of a column, each once, in order of appearance; empty cells left out."""
-        return list(dict.fromkeys(row[column] for row in self.rows if row.get(column) is not None))
+        """The values of a column, each once, in their order or that of appearance; empty cells left out."""
+        found = dict.fromkeys(row[column] for row in self.rows if row.get(column) is not None)
+        return [value for value in self.orders.get(column, found) if value in found]
 
     def numbers(self, *columns: str) -> list[float]:
         """All finite numbers of some columns."""

@@ -10,6 +10,7 @@ import pytest
 from handwritten import Trial
 
 from dlx.diagnoses import Finding, NotJudged, registry
+from dlx.diagnoses._words import listed
 from dlx.records.history import History, read_history
 
 Read = Callable[[Trial], History]
@@ -442,3 +443,22 @@ def test_nothing_recorded_is_not_judged(history: Read) -> None:
     for name in registry.names():
         with pytest.raises(NotJudged):
             judge(name, empty)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("dense_1", "dense_2"), "dense_1, dense_2"),
+        (tuple(f"dense_{number}" for number in range(1, 8)), "dense_1, dense_2, …, dense_7"),
+        (
+            tuple(f"stage_1_block_{block}_conv_{number}" for block in (1, 2) for number in (1, 2, 3)),
+            "3 layers of stage_1/block_1, 3 layers of stage_1/block_2",
+        ),
+        (
+            ("conv_1", *(f"stage_{stage}_block_{block}_conv_1" for stage in (1, 3) for block in range(1, 6)), "output"),
+            "conv_1, 5 layers of stage_1, 5 layers of stage_3, output",
+        ),
+    ],
+)
+def test_many_layers_are_told_by_block_or_stage(names: tuple[str, ...], said: str) -> None:
+    assert listed(names) == said
