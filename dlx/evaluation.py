@@ -5,6 +5,7 @@ Everything follows from the probabilities (or values) that the networks give.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -183,7 +184,11 @@ def _perturbed(networks: Sequence[Trained], examples: Examples, wanted: Mapping[
 
 
 def _check(name: str, strength: float, side: int) -> None:
-    if name in ("scale", "brightness") and not 0 < strength < float("inf"):
+    if not math.isfinite(strength):
+        raise UsageError(f"--{name} {strength:g}: must be a number")
+    if name in ("scale", "brightness") and strength <= 0:
         raise UsageError(f"--{name} {strength:g}: must be a factor above 0")
     if name in ("shift", "occlude") and not 0 <= strength < side:
-        raise UsageError(f"--{name} {strength:g}: the images are {side} pixels high or wide")
+        raise UsageError(
+            f"--{name} {strength:g}: must be 0 or more, and less than the {side} pixels of the images' sides"
+        )

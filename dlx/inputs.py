@@ -7,6 +7,7 @@ become what the set stores (0 to 255, or 0 to 16 for the digits).
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,8 +192,13 @@ def _taken(network: Trained, path: str) -> tuple[int, int, int]:
 
 
 def _array(path: Path) -> Array:
-    try:
-        found = np.load(path, allow_pickle=False)
+    from dlx.datasets._formats import reading
+
+    with reading(path):
+        try:
+            found = np.load(path, allow_pickle=False)
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise _no_array(path, error) from None
         if isinstance(found, np.ndarray):
             return found
         with found:
@@ -201,8 +207,19 @@ def _array(path: Path) -> Array:
                 raise DataError(f"{path} holds {', '.join(found.files)}", hint="name the examples `inputs`")
             array: Array = found[names[0]]
             return array
-    except (OSError, ValueError, EOFError, IndexError) as error:
-        raise DataError(f"{path} is not an array that can be read: {error}") from None
+
+
+def _no_array(path: Path, error: Exception) -> DataError:
+    """What NumPy cannot read, in our words: its own are about pickles, which are never loaded here."""
+    with path.open("rb") as stream:
+        head = stream.read(6)
+    if head == b"\x93NUMPY":
+        why = "it holds Python objects, not numbers" if "Object arrays" in str(error) else str(error)
+    elif head[:2] == b"PK":
+        why = "it is a damaged .npz"
+    else:
+        why = "it is neither an .npy nor an .npz (numpy.save and numpy.savez write them)"
+    return DataError(f"{path} is not an array that can be read: {why}")
 
 
 def _shaped(array: Array, network: Trained, path: Path) -> Array:
@@ -212,6 +229,8 @@ def _shaped(array: Array, network: Trained, path: Path) -> Array:
         raise DataError(f"{path} holds {array.dtype}, not numbers")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError(f"{path} holds numbers that are not finite")
+    if array.ndim and not len(array):
+        raise DataError(f"{path} holds no examples: its shape is {_size(array.shape)}")
     grey = shape[:-1] if len(shape) == 3 and shape[-1] == 1 else None
     for wanted in (shape, grey):
         if wanted is not None and array.shape == wanted:
@@ -229,27 +248,37 @@ def _table(path: Path, network: Trained) -> tuple[Array, Sequence[int]]:
     if isinstance(dataset, ReadsFiles):
         found = dataset.examples(str(path), network.splits, labelled=False)
         return found.inputs, found.rows.tolist()
-    import csv
-
     rows: list[list[float]] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        for number, cells in enumerate(csv.reader(file), start=1):
-            if not cells:
-                continue
-            try:
-                row = [float(cell) for cell in cells]
-            except ValueError:
-                if number == 1:  # names of the columns
-                    continue
-                wrong = next(cell for cell in cells if not _is_number(cell))
-                raise DataError(f"{path}:{number}: {wrong!r} is not a number") from None
-            if len(row) != math.prod(shape) or not np.isfinite(row).all():
-                what = "not finite" if len(row) == math.prod(shape) else f"{len(row)} numbers"
-                raise DataError(f"{path}:{number}: {math.prod(shape)} numbers are wanted, and there are {what}")
-            rows.append(row)
+    for place, (line, cells) in enumerate(_cells(path)):
+        numbers = [_is_number(cell) for cell in cells]
+        if place == 0 and not any(numbers):  # names of the columns
+            continue
+        if not all(numbers):
+            raise DataError(f"{path}:{line}: {cells[numbers.index(False)]!r} is not a number")
+        row = [float(cell) for cell in cells]
+        if len(row) != math.prod(shape) or not np.isfinite(row).all():
+            what = "not finite" if len(row) == math.prod(shape) else f"{len(row)} numbers"
+            raise DataError(f"{path}:{line}: {math.prod(shape)} numbers are wanted, and there are {what}")
+        rows.append(row)
     if not rows:
         raise DataError(f"{path} holds no rows of numbers")
     return np.asarray(rows, dtype=np.float32).reshape(len(rows), *shape), range(len(rows))
+
+
+def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line of each row of a CSV file, and its cells; blank lines are no rows."""
+    import csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file)
+        try:
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
+        except UnicodeDecodeError:
+            raise DataError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+        except csv.Error as error:
+            raise DataError(f"{path}:{reader.line_num}: {error}") from None
 
 
 def _is_number(cell: str) -> bool:

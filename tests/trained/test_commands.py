@@ -91,7 +91,16 @@ def test_pictures_of_other_kinds(digits: Any, tmp_path: Path) -> None:
         ("wide.npy", np.zeros((3, 9, 8)), "examples of shape 8 × 8 × 1 are wanted, and the array is 3 × 9 × 8"),
         ("words.npy", np.array(["a"]), "holds <U1, not numbers"),
         ("nan.npy", np.full((1, 8, 8), np.nan), "numbers that are not finite"),
-        ("broken.npz", b"PK", "is not an array that can be read"),
+        ("broken.npz", b"PK", "is not an array that can be read: it is a damaged .npz"),
+        (
+            "cut.npz",
+            b"PK\x03\x04 and what follows is not there",
+            "is not an array that can be read: it is a damaged .npz",
+        ),
+        ("text.npy", b"1,2,3", "it is neither an .npy nor an .npz"),
+        ("nothing.npy", np.zeros((0, 8, 8)), "holds no examples: its shape is 0 × 8 × 8"),
+        ("latin.csv", b"1,\xff\n", "is not UTF-8 text"),
+        ("typo.csv", b",".join([b"0"] * 63) + b",o\n", r"typo\.csv:1: 'o' is not a number"),
         ("short.csv", b"1,2,3\n", r"short\.csv:1: 64 numbers are wanted, and there are 3 numbers"),
         ("word.csv", b"1,2\n1,two\n", r"word\.csv:1: 64 numbers"),
         (
@@ -114,6 +123,20 @@ def test_inputs_that_cannot_be_read(digits: Any, tmp_path: Path, name: str, cont
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         read(digits[0], [path])
+
+
+def test_archives_that_were_cut_off(digits: Any, tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "whole.npz", inputs=digits[1])
+    whole = (tmp_path / "whole.npz").read_bytes()
+    for length in (0, 1, 30, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.npz").write_bytes(whole[:length])
+        with pytest.raises(DataError, match=r"cut\.npz"):
+            read(digits[0], [tmp_path / "cut.npz"])
+    spoilt = bytearray(whole)
+    spoilt[len(whole) // 2] ^= 0xFF
+    (tmp_path / "spoilt.npz").write_bytes(spoilt)
+    with pytest.raises(DataError, match=r"spoilt\.npz is damaged"):
+        read(digits[0], [tmp_path / "spoilt.npz"])
 
 
 def test_predict_names_the_classes(digits: Any, tmp_path: Path, run: Run) -> None:

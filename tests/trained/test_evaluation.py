@@ -186,7 +186,18 @@ def test_perturbed_accuracies_are_over_all_variants(network: Network) -> None:
         assert scores.perturbed[nothing] == pytest.approx(scores.metrics["accuracy"], abs=0.003)
 
 
-@pytest.mark.parametrize(("name", "strength"), [("scale", 0.0), ("brightness", -1.0), ("shift", 8), ("occlude", 9)])
+@pytest.mark.parametrize(
+    ("name", "strength"),
+    [
+        ("scale", 0.0),
+        ("brightness", -1.0),
+        ("brightness", float("inf")),
+        ("shift", 8),
+        ("shift", -1),
+        ("occlude", 9),
+        ("rotate", float("nan")),
+    ],
+)
 def test_perturbations_that_make_no_sense(network: Network, name: str, strength: float) -> None:
     trained = network(MLP)
     with pytest.raises(UsageError, match=f"--{name}"):
