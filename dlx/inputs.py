@@ -68,7 +68,7 @@ class ReadsFiles(Protocol):
     """A data set that reads other files of its kind as it read its own."""
 
     def examples(self, path: str, splits: Splits, *, labelled: bool) -> Any:
-        """Inputs, targets and row numbers of another file."""
+        """Inputs, targets, row numbers and notes of another file."""
 
 
 def read(network: Trained, paths: Sequence[Path], *, resize: bool = False, invert: bool = False) -> Examples:
@@ -79,6 +79,7 @@ def read(network: Trained, paths: Sequence[Path], *, resize: bool = False, inver
     """
     parts: list[Array] = []
     names: list[str] = []
+    notes: list[str] = []
     for path in _files(paths):
         suffix = path.suffix.lower()
         if suffix in IMAGES:
@@ -86,7 +87,8 @@ def read(network: Trained, paths: Sequence[Path], *, resize: bool = False, inver
         elif suffix in ARRAYS:
             found = _shaped(_array(path), network, path)
         elif suffix in TABLES:
-            found, rows = _table(path, network)
+            found, rows, told = _table(path, network)
+            notes += told
         else:
             raise DataError(f"{path}: unknown kind of file", hint=f"images, {', '.join((*ARRAYS, *TABLES))}")
         parts.append(found)
@@ -94,7 +96,7 @@ def read(network: Trained, paths: Sequence[Path], *, resize: bool = False, inver
         names += [str(path)] if suffix in IMAGES else [f"{path}:{number}" for number in numbers]
     kinds = {part.dtype for part in parts}
     whole = np.concatenate(parts if len(kinds) == 1 else [part.astype(np.float32) for part in parts])
-    return Examples(whole, tuple(names))
+    return Examples(whole, tuple(names), notes=tuple(notes))
 
 
 def read_folder(network: Trained, path: Path, part: str) -> Examples:
@@ -142,7 +144,8 @@ def read_labelled(network: Trained, path: Path) -> Examples:
     if not isinstance(dataset, ReadsFiles):
         raise DataError(f"{path}: the network of trial {network.trial.id} was trained on {dataset.name}, not on a CSV")
     found = dataset.examples(str(path), network.splits, labelled=True)
-    return Examples(found.inputs, tuple(f"{path}:{row}" for row in found.rows.tolist()), found.targets)
+    names = tuple(f"{path}:{row}" for row in found.rows.tolist())
+    return Examples(found.inputs, names, found.targets, notes=found.notes)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -242,12 +245,12 @@ def _shaped(array: Array, network: Trained, path: Path) -> Array:
     )
 
 
-def _table(path: Path, network: Trained) -> tuple[Array, Sequence[int]]:
-    """The examples of a CSV file and the numbers of their rows, from 0: not every row need be one."""
+def _table(path: Path, network: Trained) -> tuple[Array, Sequence[int], Sequence[str]]:
+    """The examples of a CSV file, the numbers of their rows, from 0 (not every row need be one), and what to note."""
     dataset, shape = network.trial.setting.dataset, network.info.input_shape
     if isinstance(dataset, ReadsFiles):
         found = dataset.examples(str(path), network.splits, labelled=False)
-        return found.inputs, found.rows.tolist()
+        return found.inputs, found.rows.tolist(), found.notes
     rows: list[list[float]] = []
     for place, (line, cells) in enumerate(_cells(path)):
         numbers = [_is_number(cell) for cell in cells]
@@ -262,7 +265,7 @@ def _table(path: Path, network: Trained) -> tuple[Array, Sequence[int]]:
         rows.append(row)
     if not rows:
         raise DataError(f"{path} holds no rows of numbers")
-    return np.asarray(rows, dtype=np.float32).reshape(len(rows), *shape), range(len(rows))
+    return np.asarray(rows, dtype=np.float32).reshape(len(rows), *shape), range(len(rows)), ()
 
 
 def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:

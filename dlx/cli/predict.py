@@ -55,6 +55,8 @@ def predict(
     found = networks([selector], results, weights, engine, data_dir, plugins, several=ensemble)
     check_together(found)
     examples = read(found[0], inputs, resize=resize, invert=invert)
+    for note in examples.notes:
+        print(f"dlx: {note}", file=sys.stderr)
     given, decided = answers_and_labels(found, examples)
     labels = None if found[0].info.task == "regression" else decided
     if as_csv:

@@ -117,11 +117,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs float32 (n, features), NaN where a number is missing; targets, empty if not read; rows, from 0."""
+    """Inputs float32 (n, features), NaN where a number is missing; targets, empty if not read; rows, from 0.
+
+    ``notes``: sentences on rows that are left out and on what the training file does not have.
+    """
 
     inputs: Array
     targets: Array
     rows: Array
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,16 @@ def unknown(table: Table, to: Layout) -> list[str]:
                     f"({listed(new)}): its inputs are all 0 there"
                 )
     return found
+
+
+def left_out(table: Table, rows: Array) -> list[str]:
+    """A sentence on the rows that are no examples, if there are any."""
+    absent = len(table.frame) - len(rows)
+    if not absent:
+        return []
+    first = int(np.setdiff1d(np.arange(len(table.frame)), rows)[0])
+    which = f"row {first + 1}" if absent == 1 else f"{absent} rows, the first of them row {first + 1}"
+    return [f"{table.path}: of {len(table.frame)} rows, left out as something is missing (missing: drop): {which}"]
 
 
 def _rows(table: Table, to: Layout, *, labelled: bool) -> Array:

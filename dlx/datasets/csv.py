@@ -186,7 +186,7 @@ class Spec(InMemory):
         """
         import numpy as np
 
-        from dlx.datasets._columns import Examples, examples, fill_of
+        from dlx.datasets._columns import Examples, examples, fill_of, left_out, unknown
 
         known = _known(self.in_fold(None), *self._versions())
         try:
@@ -200,7 +200,8 @@ class Spec(InMemory):
             # Of values that were filled in with their mean or median, mean and median are what they were.
             fill = fill_of(splits.train.arrays[0], self.missing, known.layout.names, DataError)
             inputs = np.where(np.isnan(inputs), fill, inputs)
-        return Examples(inputs, found.targets, found.rows)
+        notes = (*left_out(table, found.rows), *unknown(table, known.layout))
+        return Examples(inputs, found.targets, found.rows, notes)
 
     @property
     def learned(self) -> tuple[str, ...]:

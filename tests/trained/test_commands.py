@@ -217,8 +217,14 @@ def test_rows_of_a_csv_are_read_as_the_training_file_was(network: Network, run: 
     parts = [trained.evaluate("train"), trained.evaluate("validation")]
     expected = (parts[0]["accuracy"] * 64 + parts[1]["accuracy"] * 16) / 80
     assert evaluated["examples"] == 80 and evaluated["metrics"]["accuracy"] == pytest.approx(expected)
-    code, out, _ = run("predict", trained.directory.path, tmp_path / "new.csv", "--csv")
+    code, out, err = run("predict", trained.directory.path, tmp_path / "new.csv", "--csv")
+    assert err == f"dlx: {tmp_path / 'new.csv'}: of 81 rows, left out as something is missing (missing: drop): row 2\n"
     assert out.splitlines()[1].startswith(f"{tmp_path / 'new.csv'}:0,")
+    (tmp_path / "other.csv").write_text("x,y,side\n1,2,east\n1,2,\n,1,south\n", "utf-8")
+    code, out, err = run("predict", trained.directory.path, tmp_path / "other.csv")
+    assert code == 0 and len(out.splitlines()) == 1
+    assert "(missing: drop): 2 rows, the first of them row 2\n" in err
+    assert "the column 'side' has what the training file has not (east): its inputs are all 0 there" in err
     (tmp_path / "short.csv").write_text("x,y\n1,2\n", "utf-8")
     code, _, err = run("predict", trained.directory.path, tmp_path / "short.csv")
     assert code == 2 and "side" in err and "Traceback" not in err
