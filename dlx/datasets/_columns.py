@@ -229,7 +229,9 @@ def _feature(table: Table, name: str, listed_as_category: bool, missing: Missing
 def _no_numbers(table: Table, name: str, texts: pd.Series) -> None:
     """Require that a column of texts holds no number: a typing error in a column of numbers, else."""
     present = texts.notna()
-    numbers = pd.to_numeric(texts, errors="coerce").notna()
+    numbers = table.writing.numbers(texts).notna()
+    if (others := table.writing.other.numbers(texts).notna()).sum() > numbers.sum():
+        raise table.wrong(table.no_number(int(np.flatnonzero((others & ~numbers).to_numpy())[0]), name), "decimal")
     if not numbers.any():
         return
     row = int(np.flatnonzero((present & ~numbers).to_numpy())[0])
@@ -244,10 +246,12 @@ def _classes(table: Table, name: str, missing: Missing) -> tuple[str, ...]:
     if len(found) < 2:
         only = f"all of its rows are of class {found[0]!r}" if found else "all of its values are missing"
         raise table.wrong(f"there is nothing to learn from the column {name!r}: {only}", "label")
-    if len(found) > _MOST_LISTED:
+    numbers = table.writing.numbers(pd.Series(found, dtype=str))
+    measured = len(found) > MOST_CATEGORIES and numbers.notna().all() and (numbers % 1 != 0).any()
+    if measured or len(found) > _MOST_LISTED:
         raise table.wrong(
-            f"the column {name!r} has {len(found)} different values, too many for classes "
-            f"(target: {name} learns a number)",
+            f"the column {name!r} has {len(found)} different {'numbers' if measured else 'values'}, too many for "
+            f"classes (target: {name} learns a number)",
             "label",
         )
     return tuple(found)
@@ -261,9 +265,9 @@ def _inputs(table: Table, to: Layout) -> Inputs:
         values = table.frame[name]
         if not pd.api.types.is_numeric_dtype(values) or values.dtype == bool:
             texts = _texts(values)
-            wrong = texts.notna() & pd.to_numeric(texts, errors="coerce").isna()
+            wrong = texts.notna() & table.writing.numbers(texts).isna()
             row = int(np.flatnonzero(wrong.to_numpy())[0])
-            raise table.wrong(f"{table.place(row, name)}: {table.cell(row, name)!r} is not a number")
+            raise table.wrong(table.no_number(row, name))
         columns.append(values.to_numpy())
     codes = {
         place: _codes(table.frame[feature.column], feature.categories)
@@ -329,12 +333,10 @@ def _targets(table: Table, to: Layout, rows: Array) -> Array:
         values = table.frame[name]
         if not pd.api.types.is_numeric_dtype(values) or values.dtype == bool:
             texts = _texts(values)
-            wrong = texts.notna() & pd.to_numeric(texts, errors="coerce").isna()
+            wrong = texts.notna() & table.writing.numbers(texts).isna()
             row = int(np.flatnonzero(wrong.to_numpy())[0])
-            raise table.wrong(
-                f"{table.place(row, name)}: {table.cell(row, name)!r} is not a number (label: {name} learns classes)",
-                "target",
-            )
+            told = table.no_number(row, name)
+            raise table.wrong(told if told.endswith(")") else f"{told} (label: {name} learns classes)", "target")
         with np.errstate(over="ignore"):
             found[:, number] = values.to_numpy(np.float32)[rows]
     if not np.isfinite(found).all():

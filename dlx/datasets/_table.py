@@ -12,7 +12,7 @@ import csv
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "?")
 """Cells that say that there is no value."""
 
+MARKS = {"point": ".", "comma": ","}
+"""What may stand before the decimals of a number, by name."""
+
+_COMMAS = {ord(","): ".", ord("."): "\0"}
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "pipe": "|"}
 _HEAD = 1 << 16
 _MOST_NAMED = 12
@@ -39,11 +43,28 @@ _SIGNATURES = {
 
 @dataclass(frozen=True)
 class Writing:
-    """How a file is written: its separator (None: found from the first line), encoding, and names it does not have."""
+    """How a file is written: its separator (None: found from the first line), encoding, and names it does not have.
+
+    ``decimal``: what stands before the decimals of a number.
+    """
 
     separator: str | None = None
     encoding: str = "utf-8"
     columns: tuple[str, ...] | None = None
+    decimal: str = "."
+
+    def numbers(self, texts: pd.Series) -> pd.Series:
+        """What each text is as a number, NaN where it is none."""
+        import pandas as pd
+
+        # a point in a number that is written with a comma divides thousands: 1.000 is not 1
+        marked = texts if self.decimal == "." else texts.str.translate(_COMMAS)
+        return pd.to_numeric(marked, errors="coerce")
+
+    @property
+    def other(self) -> Writing:
+        """The same with the other mark before decimals."""
+        return replace(self, decimal="," if self.decimal == "." else ".")
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,17 @@ class Table:
         cells = next((cells for number, (_, cells) in enumerate(self.records()) if number == row), [])
         position = self.columns.index(column)
         return cells[position].strip() if position < len(cells) else ""
+
+    def no_number(self, row: int, column: str) -> str:
+        """Says that a cell is no number, and how it would be one."""
+        import pandas as pd
+
+        cell = self.cell(row, column)
+        message = f"{self.place(row, column)}: {cell!r} is not a number"
+        if self.writing.other.numbers(pd.Series([cell], dtype=str)).notna().all():
+            name = next(name for name, mark in MARKS.items() if mark == self.writing.other.decimal)
+            return f"{message} (decimal: {name} takes it as one)"
+        return message
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """(line of the file, cells) of each row, by the standard library's reader; blank lines are no rows."""
@@ -173,12 +205,13 @@ def _frame(
             keep_default_na=False,
             na_values=list(MISSING),
             skipinitialspace=spaces,
+            decimal=writing.decimal,
         )
     for name, dtype in frame.dtypes.items():
         if pd.api.types.is_numeric_dtype(dtype):
             continue
         if name not in texts:
-            frame[name] = _numbers(frame[name])
+            frame[name] = _numbers(frame[name], writing)
         if not pd.api.types.is_numeric_dtype(frame[name]):
             # Looked at several times, for which pandas would compare every text each time.
             codes, found = pd.factorize(frame[name].to_numpy(object))
@@ -292,12 +325,10 @@ def _same_length(table: Table) -> None:
             raise table.wrong(f"line {line} has {len(cells)} cells, and the header {wanted}")
 
 
-def _numbers(values: pd.Series) -> pd.Series:
+def _numbers(values: pd.Series, writing: Writing) -> pd.Series:
     """What pandas leaves as text or as objects though all of it are numbers, such as whole ones beyond 64 bits."""
-    import pandas as pd
-
     present = values.dropna()
-    found = pd.to_numeric(present.astype(str), errors="coerce")
+    found = writing.numbers(present.astype(str))
     return values if not len(present) or found.isna().any() else found.astype(float).reindex(values.index)
 
 

@@ -69,6 +69,9 @@ class Spec(InMemory):
     separator: Literal["comma", "semicolon", "tab", "space", "pipe"] | None = Field(
         default=None, description="between cells; null: what stands most often in the first line"
     )
+    decimal: Literal["point", "comma"] = Field(
+        default="point", description="what stands before the decimals of a number: comma for 1,5"
+    )
     encoding: str = Field(default="utf-8", description="of the text: utf-8, latin-1, cp1252, …")
     test: Count | Fraction | None = Field(
         default=None,
@@ -315,12 +318,13 @@ def _layout(spec: Spec, version: Any) -> Layout:
 
 def _table(spec: Spec, version: Any, field: str, like: Layout | None, *, labelled: bool = True) -> Table:
     """A file's table; ``like`` the training file, whose columns it must have and whose categories are texts."""
-    from dlx.datasets._table import Writing, read_table
+    from dlx.datasets._table import MARKS, Writing, read_table
 
     texts = {*spec.categorical, *([spec.label] if spec.label is not None else [])}
     if like is not None:
         texts |= {feature.column for feature in like.features if feature.categories is not None}
-    table = read_table(version, field, Writing(spec.separator, spec.encoding, spec.columns), frozenset(texts))
+    writing = Writing(spec.separator, spec.encoding, spec.columns, MARKS[spec.decimal])
+    table = read_table(version, field, writing, frozenset(texts))
     if like is not None:
         for name in [*(feature.column for feature in like.features), *(like.labels if labelled else ())]:
             table.column(name, field)

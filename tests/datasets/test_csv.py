@@ -169,6 +169,9 @@ def test_a_test_file_is_read_as_the_training_file_is(write: Write, tmp_path: Pat
         ("1,2,u\n3,4,v\n", {"columns": ["a", "b", "y"]}),
         ("a,b,y\n1,2,ú\n3,4,v\n".encode("latin-1"), {"encoding": "latin-1"}),
         ("a,b,y\n1,2,u\n3,4,v\n".encode("utf-16"), {"encoding": "utf-16"}),
+        ("a;b;y\n1,0;2;u\n3;4,00;v\n", {"decimal": "comma"}),
+        ('a,b,y\n"1,0",2,u\n3,"4,00",v\n', {"decimal": "comma"}),
+        ('a;b;y\n"1,";"2,0e0";u\n 3 ; 4,0 ;v\n', {"decimal": "comma"}),
     ],
 )
 def test_ways_of_writing(write: Write, text: str | bytes, settings: dict[str, Any]) -> None:
@@ -279,7 +282,26 @@ def test_other_files_for_predictions(write: Write, tmp_path: Path) -> None:
         spec.examples(str(new), splits, labelled=False)
 
 
+def test_decimal_commas_of_other_files(write: Write, tmp_path: Path) -> None:
+    """Targets and files for predictions are written as the training file is, and whole numbers beyond 64 bits too."""
+    settings = {"label": None, "target": "y", "decimal": "comma"}
+    spec = write("x;y\n" + "".join(f"{n},5;{n},25\n" for n in range(9)) + f"{10**20};0,5\n", **settings)
+    splits = spec.load(NOWHERE)
+    assert inputs(splits)[:2].tolist() == [[0.5], [1.5]] and inputs(splits).max() == np.float32(1e20)
+    assert splits.train.arrays[1][:2].tolist() == [[0.25], [1.25]]
+    new = tmp_path / "new.csv"
+    new.write_text("x\n7,5\n")  # read with the separator of its own first line
+    with pytest.raises(DataError, match=r"new\.csv"):
+        spec.examples(str(new), splits, labelled=False)
+    new.write_text("x;z\n7,5;0\n")
+    assert spec.examples(str(new), splits, labelled=False).inputs.tolist() == [[7.5]]
+    new.write_text("x;z\n7.5;0\n")
+    with pytest.raises(DataError, match=r"'7\.5' is not a number \(decimal: point takes it as one\)"):
+        spec.examples(str(new), splits, labelled=False)
+
+
 ROWS = "a,b,y\n1,2,u\n3,4,v\n5,6,u\n7,8,v\n"
+COMMA = r"row 2 \(line 3\), column 'a': '1,5' is not a number \(decimal: comma takes it as one\)"
 
 
 @pytest.mark.parametrize(
@@ -324,6 +346,11 @@ ROWS = "a,b,y\n1,2,u\n3,4,v\n5,6,u\n7,8,v\n"
         (b"PK\x03\x04rest", {}, "path", "an Excel workbook"),
         (b"\x1f\x8brest", {}, "path", "is compressed"),
         (b"a,b\0,y\n1,2,u\n", {}, "path", "it is no text"),
+        ("a;y\n2;u\n1,5;v\n2,5;u\n", {}, "decimal", COMMA),
+        ("a;y\n2;1\n1,5;3\n2,5;0\n", {"label": None, "target": "a"}, "target", COMMA),
+        ("a;y\n1,5;u\n1.000,5;v\n", {"decimal": "comma"}, "path", r"'1\.000,5' is not a number, as 1 of the column"),
+        ("a;y\n1.5;u\n2.5;v\n", {"decimal": "comma"}, "decimal", r"'1\.5' is not a number \(decimal: point takes it"),
+        ("a,y\n" + "".join(f"1,{n}.5\n" for n in range(60)), {}, "label", r"60 different numbers.*target: y learns"),
         (ROWS, {"path": "nowhere.csv"}, "path", "cannot read nowhere.csv: No such file"),
         (ROWS, {"path": "."}, "path", "is not a file"),
         (ROWS, {"test_path": "nowhere.csv", "test": None}, "test_path", "cannot read nowhere.csv"),
