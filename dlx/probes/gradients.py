@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dlx.fields import Positive
+from dlx.norms import norm
 from dlx.probes import Moment, Row, SampleProbe
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Spec(SampleProbe):
         from keras import ops
 
         weights = groups["model"]
-        measured: dict[str, Any] = {"weight": ops.stack([_norm(value) for value in weights])}
+        measured: dict[str, Any] = {"weight": ops.stack([norm(value) for value in weights])}
         if "probe" in self.sources:
             # The mean over the sample is the examples' sum divided once, whatever parts it came in.
             count = ops.cast(ops.shape(batch.inputs)[0], "float32")
@@ -101,7 +102,7 @@ class Spec(SampleProbe):
         finished = {"weight": combined["weight"]}
         if "count" in combined:
             gradients = [gradient / combined["count"] for gradient in combined["gradients"]]
-            finished["gradient"] = ops.stack([_norm(gradient) for gradient in gradients])
+            finished["gradient"] = ops.stack([norm(gradient) for gradient in gradients])
             if self.units is not None:
                 finished |= {f"units {at}": _by_unit(value) for at, value in enumerate(gradients)}
         return finished
@@ -157,13 +158,6 @@ def _by_unit(gradient: Tensor) -> Tensor:
     """Along the last axis: the gradient itself of a vector, else its norm over the other axes."""
     from keras import ops
 
-    values = ops.cast(gradient, "float32")
-    if len(values.shape) < 2:
-        return ops.reshape(values, (-1,))
-    return ops.sqrt(ops.sum(ops.square(values), axis=list(range(len(values.shape) - 1))))
-
-
-def _norm(value: Tensor) -> Tensor:
-    from keras import ops
-
-    return ops.sqrt(ops.sum(ops.square(ops.cast(value, "float32"))))
+    if len(gradient.shape) < 2:
+        return ops.reshape(ops.cast(gradient, "float32"), (-1,))
+    return norm(gradient, axis=list(range(len(gradient.shape) - 1)))

@@ -31,6 +31,7 @@ from dlx.training.program import Arrays, EpochNumbers, to_host
 
 MEMORY_SHARE = 0.9
 """Of the device's memory that a pack may take, by the compiler's own account."""
+_LANES = "lanes"
 
 
 class JaxPackProgram(JaxProgram):
@@ -96,11 +97,16 @@ class JaxPackProgram(JaxProgram):
     def _loop_over(self, rows: int, *arguments: Any) -> Any:
         if rows not in self._loops:
             axes = (0, 0, 0, None, None, None, None)
-            loop = jax.jit(jax.vmap(partial(self._steps, rows), in_axes=axes), donate_argnums=(0,))
+            steps = jax.vmap(partial(self._steps, rows), in_axes=axes, axis_name=_LANES)
+            loop = jax.jit(steps, donate_argnums=(0,))
             compiled = loop.lower(*arguments).compile()
             self._check_memory(compiled.memory_analysis())
             self._loops[rows] = compiled
         return self._loops[rows](*arguments)
+
+    def _if_any(self, rare: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
+        # a condition that lanes do not share would have both tensors computed in every step
+        return super()._if_any(jax.lax.pmax(rare.astype(jnp.int32), _LANES) > 0, then, otherwise)
 
     def _check_memory(self, account: Any) -> None:
         """Raise :class:`~dlx.training.engine.NotPacked` where the compiler says that the device has not the memory."""

@@ -21,12 +21,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlx import norms
 from dlx.members import plain
 from dlx.probes import ProbeSpec
 from dlx.randomness import key as random_key
 from dlx.sources import Source, Splits
 from dlx.stages import Batch, Group, Stage, StepResult, Tensor, Values
 from dlx.training import feed
+from dlx.training.step_key import StepKey
 
 Arrays = dict[str, np.ndarray]
 
@@ -48,26 +50,6 @@ class EpochNumbers:
     sums: dict[str, Any]
     gradient_norms: dict[str, tuple[float, ...]] = field(default_factory=dict)
     moves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-
-
-class StepKey(keras.random.SeedGenerator):  # type: ignore[misc]
-    """Seeds for one step: the same (words, step) gives the same seeds, each call another one."""
-
-    def __init__(self, words: Tensor, step: Tensor) -> None:
-        # Not the parent's: its state is a variable, and this one must have none.
-        object.__setattr__(self, "_seed", (words, step))
-        object.__setattr__(self, "_calls", 0)
-
-    def next(self, ordered: bool = True) -> Tensor:
-        """The next seed of the step: two words."""
-        words, step = self._seed
-        object.__setattr__(self, "_calls", self._calls + 1)
-        call = ops.cast(self._calls, words.dtype)
-        return ops.stack([words[0] + call, ops.bitwise_xor(words[1], ops.cast(step, words.dtype))])
-
-    def uniform(self, shape: Any) -> Tensor:
-        """Numbers in [0, 1), by the fastest generator that the backend has for a step."""
-        return keras.random.uniform(shape, seed=self)
 
 
 class Program(ABC):
@@ -216,8 +198,28 @@ class Program(ABC):
         if self._watch:
             recorded = result.updates if result.gradients is None else result.gradients
             gradients = [gradient for name in self.stage.groups for gradient in recorded[name]]
-            added.append(ops.stack([self._total(ops.square(ops.cast(one, "float32"))) for one in gradients]))
+            added.append(self._squares([ops.cast(one, "float32") for one in gradients]))
         return added
+
+    def _squares(self, gradients: Sequence[Tensor]) -> Tensor:
+        """‖·‖² of each by the scale at which it can be told: (scales, gradients)."""
+
+        def sums(scale: float) -> Tensor:
+            return ops.stack([self._total(ops.square(one if scale == 1 else one * scale)) for one in gradients])
+
+        plain = sums(norms.SCALES[0])
+        return self._if_any(
+            ops.logical_not(norms.is_ordinary(plain)),
+            lambda: norms.by_scale((plain, sums(norms.SCALES[1]), sums(norms.SCALES[2]))),
+            lambda: ops.stack([plain, ops.zeros_like(plain), ops.zeros_like(plain)]),
+        )
+
+    def _if_any(self, rare: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
+        """One of two tensors, of which only the one that is asked for is computed; the same where neither matters.
+
+        ``rare``: whether a trial needs the first; trials that train together all take it where one of them does.
+        """
+        return ops.cond(rare, then, otherwise)
 
     def _summed(self, value: Tensor, shape: tuple[int, ...]) -> Tensor:
         return value if len(value.shape) == len(shape) else self._total(value)
@@ -256,13 +258,16 @@ class Program(ABC):
 
     def _epoch_numbers(self, values: Sequence[Any], measured_moves: np.ndarray) -> EpochNumbers:
         sums = dict(zip(self._sum_names, values, strict=False))
-        norms: dict[str, tuple[float, ...]] = {}
+        gradient_norms: dict[str, tuple[float, ...]] = {}
         moves: dict[str, tuple[tuple[float, float], ...]] = {}
         if self._watch:
-            left = iter(np.sqrt(values[-1] / self.steps).tolist()), iter(map(tuple, measured_moves.tolist()))
+            left = (
+                iter(np.sqrt(norms.joined(values[-1]) / self.steps).tolist()),
+                iter(map(tuple, measured_moves.tolist())),
+            )
             for name, group in self.stage.groups.items():
-                norms[name], moves[name] = (tuple(itertools.islice(one, len(group.variables))) for one in left)
-        return EpochNumbers(sums, norms, moves)
+                gradient_norms[name], moves[name] = (tuple(itertools.islice(one, len(group.variables))) for one in left)
+        return EpochNumbers(sums, gradient_norms, moves)
 
     # Looking
 
@@ -438,7 +443,8 @@ class Program(ABC):
 
     def _clear(self) -> None:
         """Accumulators: two tensors each, the sum and what rounding has kept from it."""
-        shapes = [*self._sum_shapes, (len(self._variables),)] if self._watch else self._sum_shapes
+        watched = [(len(norms.SCALES), len(self._variables))] if self._watch else []
+        shapes = [*self._sum_shapes, *watched]
         self._accumulated = [ops.zeros(shape, "float32") for shape in shapes for _ in range(2)]
         self._moves = ops.zeros((len(self._variables), 2), "float32")
 
@@ -471,11 +477,7 @@ def evaluation_rows(model: Any, examples: int, trials: int = 1) -> int:
 
 def _moves(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
     pairs = [(ops.cast(old, "float32"), ops.cast(new, "float32")) for old, new in zip(before, after, strict=True)]
-    return ops.stack([ops.stack([_norm(new - old), _norm(old)]) for old, new in pairs])
-
-
-def _norm(value: Tensor) -> Tensor:
-    return ops.sqrt(ops.sum(ops.square(value)))
+    return ops.stack([ops.stack([norms.norm(new - old), norms.norm(old)]) for old, new in pairs])
 
 
 def _pairs(accumulated: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:

@@ -24,7 +24,8 @@ with silenced():
 from dlx.stages import Batch, Stage, StepResult, Tensor, Values
 from dlx.training import tensorflow_replicas as replicas
 from dlx.training.engine import Engine
-from dlx.training.program import Program, StepKey, accumulate, scaled
+from dlx.training.program import Program, accumulate, scaled
+from dlx.training.step_key import StepKey
 
 
 def start(threads: int | None) -> TensorFlowEngine:
