@@ -56,7 +56,10 @@ class Variable:
 
 @dataclass(frozen=True)
 class Window:
-    """What one output position sees of the layer's input, in positions along (height, width)."""
+    """What one output position sees of the layer's input, in positions along (height, width).
+
+    ``size``: from the first to the last position, those that a dilated kernel passes over included.
+    """
 
     size: Pair
     stride: Pair
