@@ -7,6 +7,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,14 @@ import numpy.typing as npt
 
 from dlx import images
 from dlx.errors import DataError
-from dlx.images import Array
+from dlx.images import Array, Cut
 from dlx.sources import (
     ArraySource,
     Indices,
     Official,
     Source,
     Splits,
+    View,
     arrange,
     divide,
     resident_limit,
@@ -62,8 +64,8 @@ class MadeSource(Source):
         self._taken = 0
 
     @abstractmethod
-    def make(self, row: int) -> Array:
-        """One image, of the source's shape and type."""
+    def make(self, row: int, cut: Cut | None = None) -> Array:
+        """One image, of the source's shape and type; ``cut``: what of the picture, in place of its centre."""
 
     @abstractmethod
     def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
@@ -115,6 +117,17 @@ class MadeSource(Source):
                     self._taken += 1
         return found, self._targets[rows]
 
+    def view(self, indices: npt.ArrayLike, view: View, draws: Array) -> tuple[Array, Array]:
+        rows = np.asarray(indices, dtype=np.int64)
+        found = np.empty((len(rows), *self.shape), self.dtype)
+
+        def make(at: int) -> None:
+            found[at] = self.make(int(rows[at]), partial(view, draws[at]))
+
+        for _ in images.in_parallel(make, range(len(rows))):
+            pass
+        return found, self._targets[rows]
+
     @property
     def _each(self) -> int:
         return int(np.prod(self.shape)) * self.dtype.itemsize
@@ -140,9 +153,9 @@ class Resized(MadeSource):
         self._size = size
         self._round = whole
 
-    def make(self, row: int) -> Array:
+    def make(self, row: int, cut: Cut | None = None) -> Array:
         inputs, _ = self._source.read(np.array([row]))
-        return images.refitted(inputs[0], self._size, whole=self._round)
+        return images.refitted(inputs[0], self._size, whole=self._round, cut=cut)
 
     def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
         return Resized(self._source.take(rows), self._size, whole=self._round)
@@ -165,10 +178,10 @@ class ImageFiles(MadeSource):
         self._paths = paths
         self._size = size
 
-    def make(self, row: int) -> Array:
+    def make(self, row: int, cut: Cut | None = None) -> Array:
         path = self._folder / self._paths[row]
         try:
-            return images.decoded(path, self._size, self.shape[2])
+            return images.decoded(path, self._size, self.shape[2], cut)
         except images.Unreadable as error:
             raise DataError(
                 f"{path} could be read when the folder was looked through, and now cannot: {error}"
@@ -191,10 +204,10 @@ class Encoded(MadeSource):
         self._key = key
         self._size = size
 
-    def make(self, row: int) -> Array:
+    def make(self, row: int, cut: Cut | None = None) -> Array:
         number = int(self._ids[row])
         try:
-            return images.decoded(bytes(self._records[number][self._key]), self._size, self.shape[2])
+            return images.decoded(bytes(self._records[number][self._key]), self._size, self.shape[2], cut)
         except images.Unreadable as error:
             raise DataError(f"the image of example {number} cannot be read: {error}") from None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,27 +35,40 @@ LARGEST = 64_000_000
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 
 
+Cut = Callable[[tuple[int, int], tuple[int, int]], tuple[float, float, float, float]]
+"""What is seen of a picture (height, width) that is brought to a size (height, width): left, top, right, bottom."""
+
+
 class Unreadable(Exception):
     """A file that is no image, or a damaged one; the message says in what way."""
 
 
-def decoded(content: bytes | Path, size: tuple[int, int] | None, channels: int) -> Array:
+def decoded(content: bytes | Path, size: tuple[int, int] | None, channels: int, cut: Cut | None = None) -> Array:
     """An image as bytes (height, width, channels), 1 channel grey or 3 of colour, brought to ``size`` (height, width).
 
     The rule of Krizhevsky et al. (2012): scaled until the shorter side fits, then the centre cut
     out. Scaling is bilinear with antialiasing (each new pixel a weighted mean of all that it
-    covers), in one step with the cut. Photographs are turned upright as their EXIF data say;
-    16 bits become 8, what is transparent lies on white. Raises :class:`Unreadable`.
+    covers), in one step with the cut. ``cut`` says what is seen in place of the centre.
+    Photographs are turned upright as their EXIF data say; 16 bits become 8, what is transparent
+    lies on white. Raises :class:`Unreadable`.
     """
     with _opened(content) as image:
+        box, whole = None, image.size
         if size is not None:
             height, width = size
             # The decoder scales down by powers of two at no cost, as long as twice the pixels that are needed are left.
-            image.draft(None, (2 * width, 2 * height))
+            needed = 2 * width, 2 * height
+            if cut is not None:
+                if image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE:
+                    whole = whole[::-1]
+                box = cut(whole[::-1], size)
+                factor = max(needed[0] / (box[2] - box[0]), needed[1] / (box[3] - box[1]))
+                needed = math.ceil(factor * image.width), math.ceil(factor * image.height)
+            image.draft(None, needed)
         upright = _upright(image)
         converted = as_bytes(upright, channels)
         if size is not None:
-            converted = fitted(converted, size)
+            converted = fitted(converted, size) if box is None else _seen(converted, size, box, whole)
         return np.asarray(converted, dtype=np.uint8).reshape(converted.height, converted.width, channels)
 
 
@@ -86,17 +100,32 @@ def fitted(image: Image, size: tuple[int, int]) -> Image:
     return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
 
 
-def refitted(images: Array, size: tuple[int, int], *, whole: bool = True) -> Array:
-    """An image (height, width, channels) of an array brought to ``size`` by the same rule.
+def _seen(image: Image, size: tuple[int, int], box: Sequence[float], whole: tuple[int, int] | None = None) -> Image:
+    """What lies in a box of the picture, scaled to ``size``; ``whole``: its (width, height) when the box was drawn."""
+    from PIL import Image
+
+    across, down = (now / then for now, then in zip(image.size, whole or image.size, strict=True))
+    left, top = max(box[0] * across, 0.0), max(box[1] * down, 0.0)
+    right, bottom = min(box[2] * across, image.width), min(box[3] * down, image.height)
+    return image.resize(size[::-1], Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+
+
+def refitted(images: Array, size: tuple[int, int], *, whole: bool = True, cut: Cut | None = None) -> Array:
+    """An image (height, width, channels) of an array brought to ``size`` by the same rule, or as ``cut`` says.
 
     Bytes stay bytes where ``whole``; everything else becomes float32, interpolated without rounding.
     """
     from PIL import Image
 
+    box = None if cut is None else cut(images.shape[:2], size)
+
+    def made(image: Image.Image) -> Image.Image:
+        return fitted(image, size) if box is None else _seen(image, size, box)
+
     if images.dtype == np.uint8 and whole and images.shape[2] in (1, 3):
         image = Image.fromarray(images[:, :, 0] if images.shape[2] == 1 else images)
-        return np.asarray(fitted(image, size)).reshape(*size, images.shape[2])
-    planes = [fitted(Image.fromarray(images[:, :, at].astype(np.float32)), size) for at in range(images.shape[2])]
+        return np.asarray(made(image)).reshape(*size, images.shape[2])
+    planes = [made(Image.fromarray(images[:, :, at].astype(np.float32))) for at in range(images.shape[2])]
     found = np.stack([np.asarray(plane) for plane in planes], axis=-1)
     return found.round().astype(np.uint8) if images.dtype == np.uint8 and whole else found
 

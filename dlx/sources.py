@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -36,6 +36,13 @@ def resident_limit() -> int:
     return int(os.environ.get("DLX_RESIDENT_BYTES", DEFAULT_RESIDENT_BYTES))
 
 
+View = Callable[[Array, tuple[int, int], tuple[int, int]], tuple[float, float, float, float]]
+"""What is seen of a picture, given four draws from [0, 1), its (height, width) and those that it is brought to.
+
+Left, top, right and bottom, in pixels of the picture.
+"""
+
+
 class Source(ABC):
     """A sequence of (input, target) pairs that can be read in any order."""
 
@@ -47,6 +54,13 @@ class Source(ABC):
     @abstractmethod
     def read(self, indices: npt.ArrayLike) -> tuple[Array, Array]:
         """Inputs (k, …) in their stored type, and targets: int32 labels (k,) or float32 (k, outputs)."""
+
+    def view(self, indices: npt.ArrayLike, view: View, draws: Array) -> tuple[Array, Array]:
+        """As :meth:`read`, of each picture the part that ``view`` makes of its draws (k, 4): made anew each time.
+
+        Only of sources whose images were brought to their size from other pictures.
+        """
+        raise TypeError(f"{type(self).__name__} has no pictures larger than its images")
 
     @property
     @abstractmethod

@@ -11,13 +11,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from dlx.errors import FieldError
 from dlx.fields import MemberFields
 from dlx.registry import OpenSet
+
+if TYPE_CHECKING:
+    from dlx.sources import View
 
 Tensor = Any
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -35,6 +38,11 @@ class AugmentationSpec(MemberFields):
         if len(input_shape) != 3:
             shape = "x".join(map(str, input_shape))
             raise FieldError(f"{self.name} is for images (height, width, channels), and the data have shape {shape}")
+
+    @property
+    def view(self) -> View | None:
+        """What it makes a picture to be seen as when it is read; None: it changes images that were read before."""
+        return None
 
     @abstractmethod
     def apply(self, images: Tensor, key: Any) -> Tensor:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from dlx.augmentations import AugmentationSpec, Tensor
+
+if TYPE_CHECKING:
+    from dlx.sources import View
 
 Share = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 
@@ -18,6 +21,11 @@ class Spec(AugmentationSpec):
     Its share of the image is uniform between ``smallest`` and ``largest``, the logarithm of its
     width over its height, as fractions of the image's, uniform within ``ratio`` either way, its
     place uniform; where it would be wider or higher than the image, it is cut to that.
+
+    ``of: image`` is the image as ``dataset.resize`` has left it, its centre, which stays in
+    memory: nothing beyond it is ever seen. ``of: picture`` is the picture as it lies in its file,
+    as in the papers, and ``ratio`` that of the part's own sides (to those of the image): it is
+    decoded anew for every epoch, wherever it would fit.
     """
 
     summary: ClassVar[str] = "a part of random size, shape and place, enlarged: how nets for ImageNet are trained"
@@ -30,13 +38,33 @@ class Spec(AugmentationSpec):
         default=4 / 3, description="the longer side over the shorter one, at most; 1: of the image's own shape"
     )
 
+    of: Literal["image", "picture"] = Field(
+        default="image", description="of the image after dataset.resize, or of the whole picture before it"
+    )
+
     @model_validator(mode="after")
     def _in_order(self) -> Spec:
         if self.smallest > self.largest:
             raise ValueError(f"smallest ({self.smallest:g}) must not be more than largest ({self.largest:g})")
         return self
 
+    @property
+    def view(self) -> View | None:
+        return self.box if self.of == "picture" else None
+
+    def box(self, draws: Any, picture: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the part of a picture (height, width), of four draws from [0, 1)."""
+        share, ratio, down, across = map(float, draws)
+        height, width = picture
+        area = (self.smallest + share * (self.largest - self.smallest)) * height * width
+        sides = math.exp((2 * ratio - 1) * math.log(self.ratio)) * size[1] / size[0]
+        wide, high = min(math.sqrt(area * sides), width), min(math.sqrt(area / sides), height)
+        left, top = across * (width - wide), down * (height - high)
+        return left, top, left + wide, top + high
+
     def apply(self, images: Tensor, key: object) -> Tensor:
+        if self.of == "picture":
+            return images
         from keras import ops
 
         from dlx.augmentations._resampling import uniform

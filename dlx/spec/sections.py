@@ -177,7 +177,7 @@ def complete(
         complaints.append(
             (("dataset", "scaling"), f"must be unit: {model.name} scales the pixels by itself from there")
         )
-    complaints += [(("training", *path), message) for path, message in _training(training, info, sizes)]
+    complaints += [(("training", *path), message) for path, message in _training(training, dataset, info, sizes)]
     if records.recalls and task != "classification":
         complaints.append((("records", "recalls"), f"are of classes, and this is a {task}"))
     if dataset.rebalance is not None and model.reconstructs:
@@ -243,13 +243,19 @@ def _too_large(batch_size: int, examples: int) -> str:
     return f"{batch_size} is more than the {examples} training examples (full takes them all)"
 
 
-def _training(training: Training, info: Any, sizes: Mapping[str, int]) -> list[Complaint]:
+def _training(training: Training, dataset: DatasetSpec, info: Any, sizes: Mapping[str, int]) -> list[Complaint]:
     complaints: list[Complaint] = []
     for position, augmentation in enumerate(training.augmentation):
         try:
             augmentation.check(info.input_shape)
         except FieldError as error:
             complaints.append((("augmentation", position, *error.path), error.message))
+        if augmentation.view is not None and dataset.sides is None:
+            message = "of: picture wants pictures that are brought to a size: dataset.resize"
+            complaints.append((("augmentation", position, "of"), message))
+        elif augmentation.view is not None and position:
+            message = "what is made of a picture as it is read comes before all that is done to the image: put it first"
+            complaints.append((("augmentation", position), message))
     if isinstance(training.batch_size, int) and training.batch_size > sizes["train"]:
         complaints.append((("batch_size",), _too_large(training.batch_size, sizes["train"])))
     stopping = training.early_stopping

@@ -24,7 +24,7 @@ from dlx.registry import OpenSet
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlx.sources import Splits
+    from dlx.sources import Splits, View
     from dlx.spec import Setting
 
 Tensor = Any
@@ -117,6 +117,8 @@ class Stage(ABC):
     """What a step's updates are of those that its examples would give."""
     divisible: bool = True
     """Whether a step on parts of a batch, put together, is a step on the batch."""
+    view: View | None = None
+    """What its training images are to be seen as when they are read, where that is not their pictures' centre."""
     unnumbered: frozenset[str] = frozenset()
     """Layers of ``model`` that are none of the final network's: their rows have no number."""
 

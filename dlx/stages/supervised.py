@@ -202,6 +202,7 @@ class Supervised(Stage):
         self._class_weights = class_weights
         self._reduction = self.updates_are = reduction
         self._augmentation = tuple(augmentation)
+        self.view = next((one.view for one in self._augmentation if one.view is not None), None)
         self._pixels = pixels
         self._reconstructs = reconstructs
         self.unnumbered = unnumbered

@@ -16,7 +16,7 @@ import numpy as np
 from dlx.sources import resident_limit
 
 if TYPE_CHECKING:
-    from dlx.sources import Source
+    from dlx.sources import Source, View
 
 WINDOW_BYTES = 16 << 20
 AHEAD = 3
@@ -37,21 +37,24 @@ class Stream:
     all have the same shape, the rest of the last one being zeros that no step looks at.
     """
 
-    def __init__(self, source: Source, batch_size: int) -> None:
+    def __init__(self, source: Source, batch_size: int, view: View | None = None) -> None:
         self._source = source
+        self._view = view
         self._batch_size = batch_size
         per_example = max(1, source.nbytes // max(1, len(source)))
         self.length = max(1, WINDOW_BYTES // (per_example * batch_size))
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlx-feed")
         self._pending: dict[int, Future[Arrays]] = {}
         self._order = np.empty(0, dtype=np.int32)
+        self._draws: np.ndarray | None = None
 
-    def begin_epoch(self, order: np.ndarray) -> None:
-        """Forget what was read ahead and visit the examples in this order."""
+    def begin_epoch(self, order: np.ndarray, draws: np.ndarray | None = None) -> None:
+        """Forget what was read ahead and visit the examples in this order; ``draws``: of each, for its view."""
         for future in self._pending.values():
             future.cancel()
         self._pending = {}
         self._order = order
+        self._draws = draws
 
     def windows(self, lo: int, hi: int) -> Iterator[tuple[int, int, int, Arrays]]:
         """What steps lo … hi−1 need: (window's first step, lo, hi within it, (inputs, targets))."""
@@ -64,12 +67,16 @@ class Stream:
         self._pending = {key: future for key, future in self._pending.items() if key >= number}
         for key in range(number, number + 1 + AHEAD):
             if key not in self._pending and key * self.length * self._batch_size < len(self._order):
-                self._pending[key] = self._reader.submit(self._read, self._order, key)
+                self._pending[key] = self._reader.submit(self._read, self._order, self._draws, key)
         return self._pending[number].result()
 
-    def _read(self, order: np.ndarray, number: int) -> Arrays:
+    def _read(self, order: np.ndarray, draws: np.ndarray | None, number: int) -> Arrays:
         rows = self.length * self._batch_size
-        inputs, targets = self._source.read(order[number * rows : (number + 1) * rows])
+        wanted = order[number * rows : (number + 1) * rows]
+        if self._view is None or draws is None:
+            inputs, targets = self._source.read(wanted)
+        else:
+            inputs, targets = self._source.view(wanted, self._view, draws[wanted])
         return _padded(inputs, rows), _padded(targets, rows)
 
 

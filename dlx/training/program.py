@@ -24,6 +24,7 @@ from keras import ops
 from dlx import norms
 from dlx.members import plain
 from dlx.probes import ProbeSpec
+from dlx.randomness import generator as random_generator
 from dlx.randomness import key as random_key
 from dlx.sources import Source, Splits
 from dlx.stages import Batch, Group, Stage, StepResult, Tensor, Values
@@ -73,6 +74,7 @@ class Program(ABC):
         self._sum_names = sorted(shapes)
         self._sum_shapes = [shapes[name] for name in self._sum_names]
         self._words = random_key(0, stage.name)
+        self._seed = 0
         self._resident: dict[int, tuple[Source, Tensor, Tensor]] = {}
         self._measures: dict[str, tuple[Callable[..., Any], ...]] = {}
         self._moved = self._compile(_moves)
@@ -133,12 +135,15 @@ class Program(ABC):
         self._scaling = self._to_device(splits.scaling.subtract), self._to_device(splits.scaling.divide)
         present = {id(source): source for source in self._parts.values() if source is not None}
         self._resident = {key: kept for key, kept in self._resident.items() if key in present}
+        if self.stage.view is not None:  # what is trained on is not what would be kept
+            present.pop(id(splits.train))
+            self._resident.pop(id(splits.train), None)
         for key, source in present.items():
             if key not in self._resident and (arrays := feed.resident_arrays(source)) is not None:
                 inputs, targets = map(self._to_device, arrays)
                 self._resident[key] = (source, inputs, targets)
         streamed = id(splits.train) not in self._resident
-        self._stream = feed.Stream(splits.train, self.batch_size) if streamed else None
+        self._stream = feed.Stream(splits.train, self.batch_size, self.stage.view) if streamed else None
         self._window: tuple[Any, tuple[Tensor, ...]] = None, ()
 
     def count(self, part: str) -> int:
@@ -150,9 +155,16 @@ class Program(ABC):
         """Visit the training examples in this order (int32); ``first_step`` steps are behind the stage."""
         self._first_step = first_step
         if self._stream is not None:
-            self._stream.begin_epoch(order)
+            self._stream.begin_epoch(order, self._draws(first_step))
         else:
             self._order = self._to_device(order)
+
+    def _draws(self, first_step: int) -> np.ndarray | None:
+        """Four numbers for the view of each training example in this epoch, wherever in the order it stands."""
+        if self.stage.view is None:
+            return None
+        drawn = random_generator(self._seed, f"view/{self.stage.name}/{first_step // self.steps}")
+        return drawn.random((self.examples, 4), dtype=np.float32)
 
     # Steps
 
@@ -369,6 +381,7 @@ class Program(ABC):
             for variable, first in zip(group.optimizer.variables, fresh.variables, strict=True):
                 variable.assign(first)
         self._words = random_key(seed, f"step/{self.stage.name}")
+        self._seed = seed
         self._clear()
 
     def snapshot(self) -> Arrays:

@@ -19,7 +19,7 @@ training:
   optimizer: adam
   batch_size: 20
   epochs: {epochs}
-  augmentation: [flip, {{name: resized_crop, smallest: 0.3}}, color_jitter]
+  augmentation: [{{name: resized_crop, smallest: 0.3, of: {of}}}, flip, color_jitter]
   checkpoint: {{every: 5 steps}}
 """
 
@@ -31,10 +31,11 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_made_photographs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", ["image", "picture"])
+def test_made_photographs(of: str, tmp_path: Path) -> None:
     fill(tmp_path / "photos", 40, suffix="jpg")
     spec = tmp_path / "made.yaml"
-    spec.write_text(SPEC.format(path=tmp_path / "photos", epochs=8))
+    spec.write_text(SPEC.format(path=tmp_path / "photos", epochs=8, of=of))
     verdict = prove(spec, kills=4, seed=0, place=tmp_path)
     assert verdict.problems == []
     assert verdict.kills.total() >= 4
@@ -46,7 +47,7 @@ def test_real_photographs_train_are_killed_go_on_and_predict(tmp_path: Path) -> 
     """Five kinds of flowers: better than chance, and the same after kills."""
     flowers = Path(os.environ["DLX_DATA"]) / "flowers"
     spec = tmp_path / "flowers.yaml"
-    spec.write_text(SPEC.format(path=flowers, epochs=12))
+    spec.write_text(SPEC.format(path=flowers, epochs=12, of="image"))
     verdict = prove(spec, kills=4, seed=0, place=tmp_path)
     assert verdict.problems == []
     assert verdict.kills.total() >= 4
