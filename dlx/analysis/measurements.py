@@ -75,6 +75,8 @@ def _nobody_has(metric: Metric, measured: Sequence[Measured], trials: Sequence[T
         known = {name for trial in _samples(trials) for name in columns_of(Tables(trial.path))}
         name = series.text.partition("[")[0]
         hint = nearest(name, known)
+        if not hint.startswith("did"):  # what has a short name is known by that alone
+            hint = nearest(name.rpartition(".")[2], known)
     return UsageError(f"no trial has {metric.text}: {why}", hint=hint)
 
 

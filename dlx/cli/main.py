@@ -114,7 +114,7 @@ def _usage(error: typer.TyperException) -> UsageError:
     """A mistake on the command line as one sentence that says where to read on."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "dlx"
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "", 1)  # pydantic's, of what a check has to say
     return UsageError(message[:1].lower() + message[1:].rstrip("."), hint=f"see: {command} --help")
 
 

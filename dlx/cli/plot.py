@@ -154,7 +154,9 @@ def _draw(
     from dlx.datasets import Places
     from dlx.drawing.picture import suffix_of
     from dlx.drawing.themes import theme_of
+    from dlx.errors import ResultsError
     from dlx.plot import plot as plotted_of
+    from dlx.records import atomic
 
     interactive = output is not None and suffix_of(output) == ".html"
     plotted = plotted_of(
@@ -170,7 +172,7 @@ def _draw(
     for note in plotted.notes:
         print(f"note: {note}", file=sys.stderr)
     if data is not None:
-        data.write_text(plotted.tidy.csv(), encoding="utf-8", newline="\n")
+        atomic.write_text(data, plotted.tidy.csv(), durable=False, error=ResultsError)
     if output is not None:
         plotted.picture.write(output)
     if as_json:

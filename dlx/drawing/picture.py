@@ -16,8 +16,9 @@ from typing import Any
 from dlx.drawing.themes import Theme
 from dlx.drawing.tidy import Tidy
 from dlx.drawing.vega import script
-from dlx.errors import UsageError
+from dlx.errors import ResultsError, UsageError
 from dlx.language import spoken
+from dlx.records import atomic
 
 SUFFIXES = (".svg", ".png", ".pdf", ".html")
 DATA = "rows"
@@ -65,18 +66,20 @@ class Picture:
         return _SIZE.sub(r'\1pt\3pt"', _svg(self.spec), count=1)
 
     def write(self, path: Path) -> None:
-        """Write the file that the suffix asks for; see :data:`SUFFIXES`. Raises :class:`OSError`."""
+        """Write the file that the suffix asks for; see :data:`SUFFIXES`. Raises :class:`~dlx.errors.ResultsError`."""
+        atomic.write_bytes(path, self._bytes(path.suffix), durable=False, error=ResultsError)
+
+    def _bytes(self, suffix: str) -> bytes:
         import vl_convert
 
         locale = _LOCALES.get(spoken())
-        if path.suffix == ".html":
-            path.write_text(self.page(), encoding="utf-8", newline="\n")
-        elif path.suffix == ".svg":
-            path.write_text(self.svg(), encoding="utf-8", newline="\n")
-        elif path.suffix == ".png":
-            path.write_bytes(vl_convert.vegalite_to_png(self.spec, ppi=self.theme.ppi, format_locale=locale))
-        else:
-            path.write_bytes(vl_convert.vegalite_to_pdf(self.spec, format_locale=locale))
+        if suffix == ".html":
+            return self.page().encode()
+        if suffix == ".svg":
+            return self.svg().encode()
+        if suffix == ".png":
+            return vl_convert.vegalite_to_png(self.spec, ppi=self.theme.ppi, format_locale=locale)
+        return vl_convert.vegalite_to_pdf(self.spec, format_locale=locale)
 
     def page(self) -> str:
         """The picture as a page that works from a file: Vega is in it."""

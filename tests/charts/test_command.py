@@ -70,6 +70,8 @@ def test_kinds_and_options_are_listed(capsys: pytest.CaptureFixture[str]) -> Non
         (["architecture", "grid", "-o", "x.svg"], "networks and one is drawn"),
         (["accuracy", "nothing", "-o", "x.svg"], "no experiment, trial or directory 'nothing'"),
         (["accuracy", "--lang", "xx", "-o", "x.svg"], "no language 'xx'"),
+        (["accuracy", "-o", "nowhere/x.svg"], "cannot write nowhere/x.svg: No such file or directory"),
+        (["accuracy", "--data", "nowhere/x.csv"], "cannot write nowhere/x.csv: No such file or directory"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

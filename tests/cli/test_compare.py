@@ -90,6 +90,7 @@ def test_markdown_latex_and_csv(results: Path, compare: Command) -> None:
     ("arguments", "message"),
     [
         (["--metric", "test_acuracy"], "did you mean 'test_accuracy'"),
+        (["--metric", "activations.saturatd[1]"], "did you mean 'saturated'"),
         (["--metric", "grad_nrm[1]"], "no column 'grad_nrm'"),
         (["--metric", "test_accuracy@lst"], "no point of training 'lst'"),
         (["--where", "depth=7"], "no trial has depth=7 (depth is 1, 2)"),

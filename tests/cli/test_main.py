@@ -65,6 +65,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["doctor", "--jsn"], "dlx: no such option: --jsn"),
         (["run"], "dlx: missing argument 'SPEC' (see: dlx run --help)\n"),
         (["--bogus"], "dlx: no such option: --bogus (see: dlx --help)\n"),
+        (["compare", "--format", "word"], "dlx: invalid value for '--format': 'word' is not one of 'table', 'csv'"),
     ],
 )
 def test_bad_usage_is_one_message(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
