@@ -192,7 +192,7 @@ def groups_of(trials: Sequence[Trial]) -> tuple[list[Group], tuple[str, ...]]:
 
 def _run(trial: Trial) -> Run:
     division = (trial.repeat, trial.fold)
-    return Run(trial.id, trial.seed, Tables(trial.path), division, overlap_of(trial.setting))
+    return Run(trial.id, trial.seed, Tables(trial.path), division, overlap_of(trial.setting), trial.state)
 
 
 def one_of(trials: Sequence[Trial]) -> tuple[Trial, tuple[str, ...]]:

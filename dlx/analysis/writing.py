@@ -81,3 +81,16 @@ def probability(p: float) -> str:
 def heading(metric: Metric) -> str:
     """A column's heading: the metric, and its unit where numbers are not as in the tables."""
     return f"{metric.text} (%)" if scale(metric).percent else metric.text
+
+
+def state_said(state: str) -> str:
+    """A state in words."""
+    return {
+        "done": _("done"),
+        "running": _("running"),
+        "pending": _("pending"),
+        "diverged": _("diverged"),
+        "failed": _("failed"),
+        "interrupted": _("interrupted"),
+        "pruned": _("pruned"),
+    }.get(state, state)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from dlx.analysis.measurements import pooled
-from dlx.analysis.metrics import parse
+from dlx.analysis.metrics import Share, parse
+from dlx.analysis.writing import state_said
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import log_axis
 from dlx.drawing.interaction import Series
 from dlx.drawing.palette import HEAT
 from dlx.drawing.panels import Told, escaped, legend, panels
 from dlx.drawing.picture import DATA, Canvas
-from dlx.drawing.subjects import Group, axes_of, place_of, seeds_said
+from dlx.drawing.subjects import Group, axes_of, place_of
 from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError, nearest
@@ -48,14 +50,22 @@ class Spec(ChartSpec):
         return _heading(self.metric or _USUAL)
 
     def data(self, subject: Sequence[Group]) -> Tidy:
-        """Per setting: n, mean and interval of the metric (``part`` ``mean``), and each trial's (``part`` ``seed``)."""
+        """Per setting: n, mean and interval of the metric (``part`` ``mean``), and each trial's (``part`` ``seed``).
+
+        As in ``dlx compare``, of trials that are done; of shares, of those that diverged too.
+        """
         metric = parse(self.metric or _usual(subject))
         axes = self._order(subject)
         rows: list[dict[str, Any]] = []
         missing = ""
+        ended = ("done", "diverged") if isinstance(metric, Share) else ("done",)
+        without: Counter[str] = Counter()
         for group in subject:
             values: dict[Hashable, float] = {}
             for run in group.runs:
+                if run.state not in ended:
+                    without[run.state] += 1
+                    continue
                 measured = metric.measure(run.tables)
                 missing = missing or measured.why or ""
                 if math.isfinite(measured.value):
@@ -67,12 +77,19 @@ class Spec(ChartSpec):
                 row = {"part": "mean", **place_of(group), "metric": metric.text, "n": mean.n}
                 rows.append({**row, "value": mean.mean, "low": mean.low, "high": mean.high})
         if not rows:
-            raise UsageError(f"no trial has {metric.text}", hint=missing or None)
-        seeds = seeds_said(subject)
+            others = ", ".join(f"{count} {state}" for state, count in without.items())
+            raise UsageError(
+                f"no trial has {metric.text}", hint=missing or (f"none is done: {others}" if others else None)
+            )
+        counts = sorted({row["n"] for row in rows if row["part"] == "mean"})
+        seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
         said = _("mean of {seeds} seeds with 95% confidence interval")
         if any(run.overlap for group in subject for run in group.runs):
             said = _("mean of {seeds} trials with 95% confidence interval")
         spread = "" if seeds == "1" else said.format(seeds=seeds)
+        if without:
+            others = ", ".join(f"{count} {state_said(state)}" for state, count in without.items())
+            spread = "; ".join(part for part in (spread, _("left out: {others}").format(others=others)) if part)
         return Tidy(
             ("part", "setting", *axes, "seed", "metric", "n", "value", "low", "high"),
             rows,

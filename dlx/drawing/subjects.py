@@ -17,13 +17,14 @@ from dlx.records.reader import Rows
 
 @dataclass(frozen=True)
 class Run:
-    """One trial: how messages name it, its seed, its tables; repeat and fold, if any, and what folds share."""
+    """One trial: how messages name it, its seed, its tables and state; repeat and fold, if any, and what folds share."""
 
     name: str
     seed: int | str
     tables: Tables
     division: Division = (None, None)
     overlap: float = 0.0
+    state: str = "done"
 
     @property
     def directory(self) -> Path:

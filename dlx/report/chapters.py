@@ -20,7 +20,7 @@ from dlx.analysis.sentences import footnote, sentences
 from dlx.analysis.settings import columns_of, label, shown, value_at
 from dlx.analysis.summaries import Summaries
 from dlx.analysis.trials import Tables, Trial
-from dlx.analysis.writing import scale
+from dlx.analysis.writing import scale, state_said
 from dlx.claims import Judged, of_results
 from dlx.errors import DlxError, UsageError
 from dlx.language import _, plural
@@ -199,19 +199,6 @@ def _facts(trials: Sequence[Trial], columns: Mapping[str, str], compared: Compar
     if compared.engines:
         facts.append((_("Engine"), ", ".join(compared.engines)))
     return facts
-
-
-def state_said(state: str) -> str:
-    """A state in words."""
-    return {
-        "done": _("done"),
-        "running": _("running"),
-        "pending": _("pending"),
-        "diverged": _("diverged"),
-        "failed": _("failed"),
-        "interrupted": _("interrupted"),
-        "pruned": _("pruned"),
-    }.get(state, state)
 
 
 def _sentences(compared: Comparison, number: int) -> Sentences:

@@ -9,12 +9,13 @@ from importlib.resources import files
 from typing import Any
 
 from dlx import __version__
+from dlx.analysis.writing import state_said
 from dlx.drawing import vega
 from dlx.drawing.picture import DATA
 from dlx.drawing.themes import GREY, INK, PALE
 from dlx.drawing.tidy import Tidy, Value
 from dlx.language import _, plural, spoken
-from dlx.report.chapters import Chapter, counted, state_said
+from dlx.report.chapters import Chapter, counted
 from dlx.report.curves import Curves
 from dlx.report.figures import Figure
 from dlx.report.templates import templates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from dlx.drawing.subjects import Group, Run
 from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError
 from dlx.plot import chart_of, groups_of
+from tests.charts.conftest import make, numbers
 
 
 @pytest.fixture
@@ -105,6 +107,32 @@ def test_sweep_has_means_intervals_and_seeds(groups: list[Group], frame: dict[st
         assert sorted(row["value"] for row in rows if row["part"] == "seed") == pytest.approx(sorted(values))
     assert tidy.axes == ("depth", "activation")
     assert drawn("sweep", groups, x="activation").axes == ("activation", "depth")
+
+
+def test_sweep_has_no_trial_in_its_means_that_is_not_done(tmp_path: Path) -> None:
+    """What diverged or still runs has numbers in its tables too; a share counts what diverged."""
+    spec = "model: {name: mlp}\ntraining: {epochs: 4}\nsweep: {model.width: [3, 4]}\nseeds: 3\n"
+
+    def state(trial: Any) -> Any:
+        return (
+            {1: "diverged", 2: "interrupted"}.get(trial.seed.init, "done") if trial.setting.model.width == 4 else "done"
+        )
+
+    make(tmp_path, spec, numbers, name="some", epochs=4, state=state)
+    groups, _ = groups_of(find([str(tmp_path)]).trials)
+    tidy = drawn("sweep", groups)
+    assert {row["width"]: row["n"] for row in tidy.rows if row["part"] == "mean"} == {3: 3, 4: 1}
+    assert sum(row["part"] == "seed" for row in tidy.rows) == 4
+    assert (
+        tidy.subtitle == "mean of 1–3 seeds with 95% confidence interval; left out: 1 diverged, 1 interrupted"
+        and tidy.subtitle in tidy.caption
+    )
+    shares = drawn("sweep", groups, metric="share(test_accuracy@last>=0)")
+    assert {row["width"]: row["n"] for row in shares.rows if row["part"] == "mean"} == {3: 3, 4: 2}
+    with pytest.raises(
+        UsageError, match=r"no trial has test_accuracy@last \(none is done: 1 diverged, 1 interrupted\)"
+    ):
+        drawn("sweep", [replace(groups[1], runs=groups[1].runs[1:])])
 
 
 def test_sweep_takes_the_error_of_a_regression(groups: list[Group]) -> None:
