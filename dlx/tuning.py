@@ -45,6 +45,7 @@ PRUNERS = ("median", "hyperband", "none")
 JOURNAL = "tuning.journal"
 WINNER = "winner.json"
 _SCHEMA = "dlx.winner/1"
+_CONTINUES = "continues"
 _JUST_BEGUN = timedelta(minutes=1)
 _INVALID = 20
 """Choices in a row that do not go together, after which it is the search that is wrong."""
@@ -170,7 +171,7 @@ class _Tuning:
                 self.study.tell(left.number, state=optuna.trial.TrialState.FAIL)
             except (ValueError, RuntimeError):  # another process was quicker
                 continue
-            self.study.enqueue_trial(left.params, user_attrs={"continues": left.number})
+            self.study.enqueue_trial(left.params, user_attrs={_CONTINUES: left.number})
 
     def _is_left(self, begun: optuna.trial.FrozenTrial) -> bool:
         trial, host, pid = begun.user_attrs.get("begun", (None, None, None))
@@ -184,7 +185,7 @@ class _Tuning:
     def _counted(self) -> list[optuna.trial.FrozenTrial]:
         """The tries that count: not those taken up by a later one, nor those that were one too many."""
         tries = self.study.get_trials(deepcopy=False)
-        taken_up = {one.user_attrs.get("continues") for one in tries}
+        taken_up = {one.user_attrs.get(_CONTINUES) for one in tries}
         return [one for one in tries if one.number not in taken_up and not one.user_attrs.get("withdrawn")]
 
     def _taken(self) -> list[optuna.trial.FrozenTrial]:
@@ -240,6 +241,7 @@ class _Tuning:
         if status.state in ("done", "diverged", "pruned"):
             return status  # the same values were tried before
         directory.create(resolved(trial, self.place.path.name), listing(trial))
+        self._report_again(asked)
         stop = Stop(outer=self.stop)
         pruning = self.options.pruner != "none"
         # After 1, 2, 3, 4, 6, 8, 11, … epochs: each look is a write to the journal, which all processes wait for.
@@ -265,6 +267,13 @@ class _Tuning:
         except Held as other:
             self._tell(f"try {asked.number}: {other}: left to it")
             return None
+
+    def _report_again(self, asked: optuna.Trial) -> None:
+        """Report what the try that this one continues has reported: other tries are held against that too."""
+        before = asked.user_attrs.get(_CONTINUES)
+        if before is not None:
+            for epoch, value in self.study.get_trials(deepcopy=False)[before].intermediate_values.items():
+                asked.report(value, epoch)
 
     def _tries(self) -> list[Try]:
         return [
@@ -417,14 +426,17 @@ def _pruner(search: Search, options: Options) -> optuna.pruners.BasePruner:
 
 
 def _sampler(search: Search, options: Options) -> optuna.samplers.BaseSampler:
-    """A sampler whose draws are a function of the seed, the number of the try and the tries before it.
+    """A sampler whose draws are a function of the seed, the place of the try and the tries before it.
 
-    Two processes, or one that goes on later, do not repeat each other's draws.
+    Two processes, or one that goes on later, do not repeat each other's draws. A try that took up
+    another one has a number of its own and the place of that other, so that those after it are
+    what they would have been.
     """
     from optuna import samplers
 
-    def fresh(number: int) -> optuna.samplers.BaseSampler:
-        seed = int.from_bytes(hashlib.sha256(f"{options.seed}/{number}".encode()).digest()[:4], "big")
+    def fresh(study: Any, number: int) -> optuna.samplers.BaseSampler:
+        again = sum(_CONTINUES in one.user_attrs for one in study.get_trials(deepcopy=False)[:number])
+        seed = int.from_bytes(hashlib.sha256(f"{options.seed}/{number - again}".encode()).digest()[:4], "big")
         if options.sampler == "random":
             return samplers.RandomSampler(seed=seed)
         if options.sampler == "grid":
@@ -438,7 +450,7 @@ def _sampler(search: Search, options: Options) -> optuna.samplers.BaseSampler:
         """Asks a sampler of its own for each try."""
 
         def before_trial(self, study: Any, trial: Any) -> None:
-            self.inner = fresh(trial.number)
+            self.inner = fresh(study, trial.number)
             self.inner.before_trial(study, trial)
 
         def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
@@ -452,6 +464,6 @@ def _sampler(search: Search, options: Options) -> optuna.samplers.BaseSampler:
 
         def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
             if options.sampler != "grid":  # whose own end would stop a study that is not its
-                fresh(trial.number).after_trial(study, trial, state, values)
+                fresh(study, trial.number).after_trial(study, trial, state, values)
 
     return PerTry()

@@ -17,7 +17,7 @@ from dlx.records.reader import Rows
 
 @dataclass(frozen=True)
 class Run:
-    """One trial: how messages name it, its seed, its tables and state; repeat and fold, if any, and what folds share."""
+    """One trial: how messages name it, its seed, its tables, state; repeat and fold, if any, and what folds share."""
 
     name: str
     seed: int | str

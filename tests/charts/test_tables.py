@@ -129,9 +129,7 @@ def test_sweep_has_no_trial_in_its_means_that_is_not_done(tmp_path: Path) -> Non
     )
     shares = drawn("sweep", groups, metric="share(test_accuracy@last>=0)")
     assert {row["width"]: row["n"] for row in shares.rows if row["part"] == "mean"} == {3: 3, 4: 2}
-    with pytest.raises(
-        UsageError, match=r"no trial has test_accuracy@last \(none is done: 1 diverged, 1 interrupted\)"
-    ):
+    with pytest.raises(UsageError, match=r"@last \(none is done: 1 diverged, 1 interrupted\)"):
         drawn("sweep", [replace(groups[1], runs=groups[1].runs[1:])])
 
 

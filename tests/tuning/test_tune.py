@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -25,7 +26,7 @@ from dlx.records.trial_directory import TrialDirectory
 from dlx.schedule import Options as RunOptions
 from dlx.schedule import run
 from dlx.spec.search import Search, load_search
-from dlx.tuning import Options, tune
+from dlx.tuning import Options, _Tuning, tune
 from dlx.worker import Runtime, Worker
 
 Dlx = Callable[..., subprocess.CompletedProcess[str]]
@@ -87,7 +88,7 @@ def test_the_same_search_makes_the_same_tries(search: Callable[..., Search], tmp
 def test_a_search_that_was_stopped_goes_on_with_the_try_under_way(
     search: Callable[..., Search], tmp_path: Path
 ) -> None:
-    whole = tune(search(), options(tmp_path / "whole", trials=3, pruner="none"), ignore, Stop())
+    whole = tune(search(), options(tmp_path / "whole", trials=4), ignore, Stop())
     stop = Stop()
     ended = 0
 
@@ -98,14 +99,17 @@ def test_a_search_that_was_stopped_goes_on_with_the_try_under_way(
             if ended == 6:  # the start and three epochs of the first try, the start and one epoch of the second
                 stop.request("stopped by SIGTERM", 143)
 
-    stopped = tune(search(), options(tmp_path / "cut", trials=3, pruner="none"), interrupt, stop)
+    stopped = tune(search(), options(tmp_path / "cut", trials=4), interrupt, stop)
     assert stopped.winner is None
     assert [one.state for one in stopped.tries] == ["done", "interrupted"]
     notes: list[Event] = []
-    resumed = tune(search(), options(tmp_path / "cut", trials=3, pruner="none"), notes.append, Stop())
-    assert len(resumed.tries) == 3 and resumed.winner is not None
-    assert [one.trial for one in resumed.tries][:2] == [one.trial for one in whole.tries][:2]
-    assert [one.value for one in resumed.tries][:2] == [one.value for one in whole.tries][:2]
+    resumed = tune(search(), options(tmp_path / "cut", trials=4), notes.append, Stop())
+    assert len(resumed.tries) == 4 and resumed.winner is not None
+    assert [one.trial for one in resumed.tries] == [one.trial for one in whole.tries]
+    assert [one.value for one in resumed.tries] == [one.value for one in whole.tries]
+    study = _Tuning(search(), options(tmp_path / "cut", trials=4), ignore, Stop()).study
+    second, again = study.get_trials()[1:3]
+    assert second.intermediate_values.items() <= again.intermediate_values.items() == {1: ANY, 2: ANY}.items()
     attempts = ExperimentDirectory(tmp_path / "cut" / "results", "small-tune").trial(str(resumed.tries[1].trial))
     assert attempts.status().last_attempt == 2
 
