@@ -151,7 +151,10 @@ def read_labelled(network: Trained, path: Path) -> Examples:
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
+            # As in training, what is hidden is none: macOS puts a ._name.jpg beside every name.jpg it copies.
+            inside = sorted(
+                file for file in path.rglob("*") if file.suffix.lower() in IMAGES and not file.name.startswith(".")
+            )
             if not inside:
                 raise DataError(f"{path}: holds no images ({', '.join(IMAGES[:3])}, …)")
             yield from inside

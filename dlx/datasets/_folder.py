@@ -207,12 +207,13 @@ def _gone_through(root: Path, paths: Sequence[str]) -> dict[str, Seen]:
     found: dict[str, Seen] = {}
     new = []
     for path in paths:
-        about = (root / path).stat()
         before = known.get(path)
-        if before is not None and (before.size, before.time) == (about.st_size, about.st_mtime_ns):
-            found[path] = before
-        else:
-            new.append(path)
+        with contextlib.suppress(OSError):  # of a link to nowhere, say: why is told when it is read
+            about = (root / path).stat()
+            if before is not None and (before.size, before.time) == (about.st_size, about.st_mtime_ns):
+                found[path] = before
+                continue
+        new.append(path)
     for start in range(0, len(new), _AT_ONCE):
         batch = new[start : start + _AT_ONCE]
         found |= dict(zip(batch, in_parallel(_seen, (root / path for path in batch)), strict=True))

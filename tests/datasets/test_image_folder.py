@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,12 @@ class TestUnreadable:
         assert len(load(one).train) == one.sizes()["train"]
         assert "2 of 20 images cannot be read, and 1 may be left out" in refusal(damaged, unreadable=1)
         assert "and 0 may be left out" in refusal(damaged, unreadable=0)
+
+    @pytest.mark.skipif(os.name == "nt", reason="links ask for a privilege")
+    def test_links_to_nowhere_are_among_them(self, folder: Path) -> None:
+        (folder / "red/gone.jpg").symlink_to(folder / "nowhere.jpg")
+        (note,) = spec(folder, unreadable=1).notes()
+        assert note.endswith("red/gone.jpg (cannot be read: No such file or directory)")
 
     def test_do_not_enter_the_digest(self, damaged: Path) -> None:
         before = spec(damaged).digest()

@@ -61,6 +61,7 @@ def test_pictures_arrays_and_rows_are_the_same_examples(digits: Any, tmp_path: P
     (tmp_path / "pictures").mkdir()
     for number, digit in enumerate(inputs):
         picture(tmp_path / "pictures" / f"{number:02}.png", digit)
+    (tmp_path / "pictures" / "._00.png").write_bytes(b"what macOS keeps beside a file")
     found = read(trained, [tmp_path / "pictures"])
     assert [Path(name).stem for name in found.names] == [f"{number:02}" for number in range(20)]
     np.testing.assert_allclose(found.inputs, inputs, atol=0.04)  # a byte is 1/16 of the digits' step
