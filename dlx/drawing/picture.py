@@ -77,9 +77,12 @@ class Picture:
             return self.page().encode()
         if suffix == ".svg":
             return self.svg().encode()
+        drawn: bytes
         if suffix == ".png":
-            return vl_convert.vegalite_to_png(self.spec, ppi=self.theme.ppi, format_locale=locale)
-        return vl_convert.vegalite_to_pdf(self.spec, format_locale=locale)
+            drawn = vl_convert.vegalite_to_png(self.spec, ppi=self.theme.ppi, format_locale=locale)
+        else:
+            drawn = vl_convert.vegalite_to_pdf(self.spec, format_locale=locale)
+        return drawn
 
     def page(self) -> str:
         """The picture as a page that works from a file: Vega is in it."""
