@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.photographs import fill
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,3 +33,49 @@ def test_engines_agree_over_a_hundred_steps(tmp_path: Path) -> None:
         # A bias in front of a normalisation has gradient zero but for rounding: it is compared on the others' scale.
         norms = tensorflow[f"{name}/norms"]
         np.testing.assert_allclose(jax[f"{name}/norms"], norms, rtol=1e-4, atol=1e-5 * norms.max(), err_msg=name)
+
+
+SPEC = """
+name: photographs
+dataset: {{name: image_folder, path: {path}, resize: {size}, train_limit: 24}}
+model: {model}
+training:
+  augmentation: [{{name: resized_crop, of: picture, smallest: 0.3}}]
+  optimizer: {{name: sgd, learning_rate: 0.01, momentum: 0.9}}
+  batch_size: 8
+  epochs: {epochs}
+probes: {{gradients: {{every: 1 epoch, sample: 8, sources: [probe, train]}}, activations: null}}
+"""
+NETS = {
+    "cnn": ("{name: cnn, blocks: [{filters: 8, pool: max}, {filters: 8}], dense: [], normalization: batch}", 32, 4),
+    # Dropout draws other masks on each engine.
+    "googlenet": ("{name: googlenet, dropout: 0.0, auxiliary_dropout: 0.0, initializer: he_normal}", 65, 1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", NETS)
+def test_engines_agree_on_photographs(net: str, tmp_path: Path) -> None:
+    """A folder of photographs, of which each epoch sees other parts; one of the nets has auxiliary classifiers."""
+    model, size, epochs = NETS[net]
+    fill(tmp_path / "photos", 12)
+    spec = tmp_path / "photographs.yaml"
+    spec.write_text(SPEC.format(path=tmp_path / "photos", size=size, model=model, epochs=epochs), encoding="utf-8")
+    tables: dict[str, dict[str, list[dict[str, str]]]] = {}
+    for engine in ("tensorflow", "jax"):
+        options = ["--engine", engine, "--results", str(tmp_path / engine), "--executor", "inline", "--quiet"]
+        command = [sys.executable, "-m", "dlx", "run", str(spec), *options]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=1800)
+        (trial,) = (tmp_path / engine / "photographs" / "trials").iterdir()
+        tables[engine] = {}
+        for table in ("metrics", "gradients"):
+            with (trial / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+                tables[engine][table] = list(csv.DictReader(file))
+    for table, columns in (("metrics", ("train_loss", "val_loss", "test_loss")), ("gradients", ("grad_norm",))):
+        one, two = tables["tensorflow"][table], tables["jax"][table]
+        assert len(one) == len(two) > epochs
+        for column in columns:
+            expected = np.array([float(row[column]) for row in one])
+            found = np.array([float(row[column]) for row in two])
+            atol = 1e-5 * expected.max() if table == "gradients" else 0.0
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=atol, err_msg=f"{net}: {column}")
