@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import count_axis, share_axis
+from dlx.drawing.depth import EVERY_LAYER, Layer, depth
+from dlx.drawing.depth import pooled as pooled_layers
 from dlx.drawing.interaction import Series
 from dlx.drawing.panels import by_layer, dashes, escaped, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, seeds_said, thinned
 from dlx.drawing.text import Curves
-from dlx.drawing.tidy import Tidy
+from dlx.drawing.tidy import Tidy, mean
 from dlx.errors import UsageError
 from dlx.language import _
 
 Metric = Literal["saturated", "dead", "mean", "std"]
 SHARES = ("saturated", "dead")
 
-_Curves = dict[int, dict[int, list[float]]]
-"""Values of the seeds by layer and epoch."""
+_Values = dict[tuple[int, int], float]
+"""A trial's values by layer and epoch."""
 
 
 class Spec(ChartSpec):
@@ -38,6 +40,7 @@ class Spec(ChartSpec):
         description="saturated, dead, mean or std; null: saturated of bounded activations, dead of those that can be",
     )
     stage: str | None = Field(default=None, description="a stage of training; null: the last")
+    every_layer: bool = Field(default=False, description=EVERY_LAYER)
 
     def heading(self) -> str:
         words = {"saturated": _("Saturation by layer"), "dead": _("Dead units by layer")}
@@ -45,24 +48,31 @@ class Spec(ChartSpec):
 
     def data(self, subject: Sequence[Group]) -> Tidy:
         """Per setting, quantity, epoch and layer: the mean over seeds, the smallest and the largest value."""
-        rows: list[dict[str, Any]] = []
-        for group in subject:
-            curves: dict[str, _Curves] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-            for run in group.runs:
-                for metric in (self.metric,) if self.metric else SHARES:
-                    self._read(run, metric, curves[metric])
-            # A sigmoid that is not saturated is not dead either: of one setting, one quantity says it.
-            quantity = next((name for name in curves if curves[name]), None)
-            for layer in sorted(curves[quantity]) if quantity else ():
-                for epoch in thinned(sorted(curves[str(quantity)][layer])):
-                    if point := pooled(curves[str(quantity)][layer][epoch]):
-                        place = {**place_of(group), "quantity": said(str(quantity)), "epoch": epoch, "layer": layer}
-                        rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
-        if not rows:
+        chosen = [self._chosen(group) for group in subject]
+        if not any(quantity for quantity, _trials, _names in chosen):
             what = self.metric or " or ".join(SHARES)
             raise UsageError(f"no hidden layer has a share of {what}", hint="try --metric mean or --metric std")
+        deep = None if self.every_layer else depth([names for _quantity, _trials, names in chosen])
+        rows: list[dict[str, Any]] = []
+        for number, (group, (quantity, trials, names)) in enumerate(zip(subject, chosen, strict=True)):
+            places: list[tuple[Layer, tuple[int, ...]]] = [(layer, (layer,)) for layer in names]
+            if deep:
+                places = list(deep.places[number].items())
+            for layer, numbers in places:
+                curve: dict[int, list[float]] = defaultdict(list)
+                for values in trials:
+                    for epoch in dict.fromkeys(epoch for _layer, epoch in values):
+                        mine = [values[one, epoch] for one in numbers if (one, epoch) in values]
+                        if mine:
+                            curve[epoch].append(mine[0] if len(mine) == 1 else mean(mine))
+                for epoch in thinned(sorted(curve)):
+                    if point := pooled(curve[epoch]):
+                        place = {**place_of(group), "quantity": said(str(quantity)), "epoch": epoch, "layer": layer}
+                        rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
         seeds = seeds_said(subject)
         spread = "" if seeds == "1" else _("line: mean of {seeds} seeds, band: their range").format(seeds=seeds)
+        if deep:
+            spread = "; ".join(filter(None, (pooled_layers(), spread)))
         quantities = ", ".join(dict.fromkeys(row["quantity"] for row in rows))
         return Tidy(
             ("setting", *axes_of(subject), "quantity", "epoch", "layer", "mean", "low", "high", "n"),
@@ -72,17 +82,35 @@ class Spec(ChartSpec):
             .format(quantities=quantities, spread=spread)
             .strip(),
             subtitle=spread,
+            notes=(deep.note("mean"),) if deep else (),
+            orders=deep.orders if deep else {},
         )
 
-    def _read(self, run: Run, metric: str, curves: _Curves) -> None:
-        """Adds a trial's values by layer and epoch; those of the output are no activations of a hidden layer."""
+    def _chosen(self, group: Group) -> tuple[str | None, list[_Values], Mapping[int, str]]:
+        """What is drawn of a setting, its trials' values of it, and what the layers are called that have some.
+
+        A sigmoid that is not saturated is not dead either: of one setting, one quantity says it.
+        """
+        for metric in (self.metric,) if self.metric else SHARES:
+            names: dict[int, str] = {}
+            trials = [self._read(run, metric, names) for run in group.runs]
+            if names:
+                return metric, trials, dict(sorted(names.items()))
+        return None, [], {}
+
+    def _read(self, run: Run, metric: str, names: dict[int, str]) -> _Values:
+        """A trial's values and, added, the names of their layers; those of the output are none of a hidden layer's."""
         table = run.table("activations", "probes: {activations: {every: 1 epoch}}")
         epochs, layers, values = table.ints("epoch"), table.ints("layer"), table.floats(metric)
+        called = table.column("name")
         output = max((layer for layer in layers if layer is not None), default=0)
+        found: _Values = {}
         for at in rows_of_stage(table, self.stage):
             epoch, layer, value = epochs[at], layers[at], values[at]
             if epoch is not None and layer is not None and value is not None and layer != output:
-                curves[layer][epoch].append(value)
+                found[layer, epoch] = value
+                names.setdefault(layer, called[at])
+        return found
 
     def curves(self, tidy: Tidy) -> Curves:
         return Curves("epoch", "mean", ("layer",), ("quantity", "setting"))

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import log_axis
+from dlx.drawing.depth import EVERY_LAYER, Layer
 from dlx.drawing.interaction import Series
-from dlx.drawing.norms import EVERY_LAYER, Layer, Norms, Parameter, Source, norms, said
+from dlx.drawing.norms import Norms, Parameter, Source, norms, said
 from dlx.drawing.panels import escaped, layers, panels, told_apart
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said

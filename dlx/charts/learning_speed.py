@@ -10,8 +10,9 @@ from pydantic import Field
 
 from dlx.charts import ChartSpec
 from dlx.drawing.axes import count_axis, log_axis
+from dlx.drawing.depth import EVERY_LAYER, Layer
 from dlx.drawing.interaction import Series
-from dlx.drawing.norms import EVERY_LAYER, Layer, Parameter, Source, norms, said
+from dlx.drawing.norms import Parameter, Source, norms, said
 from dlx.drawing.panels import by_layer, panels
 from dlx.drawing.picture import DATA, Canvas
 from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said, thinned

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from dlx.blocks import Together, together
+from dlx.blocks import Together
+from dlx.drawing.depth import Depth, Layer, depth, pooled_geometrically
 from dlx.drawing.subjects import Group, Run, rows_of_stage
 from dlx.errors import UsageError
 from dlx.language import _
@@ -15,92 +15,66 @@ from dlx.language import _
 Parameter = Literal["bias", "kernel", "all"] | None
 Source = Literal["probe", "train"] | None
 
-Layer = int | str
-"""A layer by its number, or several together by the name of their block or stage."""
-
 Norms = dict[tuple[int, int, Layer], float]
 """Norm by (epoch, step, layer)."""
-
-MOST = 16
-"""Layers that can be told apart in one picture."""
-
-
-EVERY_LAYER = f"each layer by itself; false: those of nets with more than {MOST} by block, or by stage if need be"
-"""What the option of charts says that draws them all."""
 
 
 @dataclass(frozen=True)
 class Found:
     """Norms of every run of every group, in their order, and what they are the norms of.
 
-    ``names``: of every group, what the layers are called, by number. ``layers``: in the order
-    from the input to the output, where layers stand together; None where each is by itself.
+    ``names``: of every group, what the layers are called, by number. ``depth``: which of them
+    stand together; None where each is by itself.
     """
 
     parameter: str
     source: str
     trials: list[list[Norms]]
     names: list[Mapping[int, str]]
-    layers: tuple[str, ...] | None = None
+    depth: Depth | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...] | None:
+        """Names of layers that stand together, from the input to the output."""
+        return self.depth.layers if self.depth else None
 
     @property
     def orders(self) -> Mapping[str, Sequence[str]]:
         """The order of the column ``layer``, where its values are words."""
-        return {"layer": self.layers} if self.layers is not None else {}
+        return self.depth.orders if self.depth else {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is said of layers that stand together."""
-        if self.layers is None:
-            return ()
-        count = max(map(len, self.names))
-        return (f"of {count} layers those of a block are drawn as their geometric mean (--every-layer draws each)",)
+        return (self.depth.note("geometric mean"),) if self.depth else ()
 
     @property
     def said(self) -> str:
         """The same for a caption; empty where each layer is by itself."""
-        return _("; of the layers of a block the geometric mean") if self.layers is not None else ""
+        return pooled_geometrically() if self.depth else ""
 
     def together(self) -> Found:
-        """The layers of deep nets by block or by stage: the geometric mean of each record, as the live display has it.
-
-        As coarse for all settings as the deepest of them needs; itself where none has more than
-        :data:`MOST` layers, or no blocks.
-        """
-        if max(map(len, self.names)) <= MOST:
-            return self
-        listed = [list(names.values()) for names in self.names]
-        stages = any(len(together(names)) > MOST for names in listed)
-        groups = [together(names, stages=stages) for names in listed]
-        if all(len(found) == len(names) for found, names in zip(groups, listed, strict=True)):
+        """The layers of deep nets by block or by stage: the geometric mean of each record, as in the live display."""
+        found = depth(self.names)
+        if found is None:
             return self
         trials = [
-            [_meaned(trial, list(names), found) for trial in trials]
-            for trials, names, found in zip(self.trials, self.names, groups, strict=True)
+            [_meaned(trial, places) for trial in trials]
+            for trials, places in zip(self.trials, found.places, strict=True)
         ]
-        return replace(self, trials=trials, layers=_in_order(groups))
+        return replace(self, trials=trials, depth=found)
 
 
-def _meaned(trial: Norms, numbers: Sequence[int], groups: Sequence[Together]) -> Norms:
+def _meaned(trial: Norms, places: Mapping[str, tuple[int, ...]]) -> Norms:
     records = dict.fromkeys((epoch, step) for epoch, step, _layer in trial)
     found: Norms = {}
-    for group in groups:
-        mine = [numbers[position] for position in group.positions]
-        whole = Together(group.name, tuple(range(len(mine))))
+    for name, numbers in places.items():
+        whole = Together(name, tuple(range(len(numbers))))
         for epoch, step in records:
-            values = [trial[epoch, step, number] for number in mine if (epoch, step, number) in trial]
-            if len(values) == len(mine):
-                found[epoch, step, group.name] = whole.mean(values)
+            values = [trial[epoch, step, number] for number in numbers if (epoch, step, number) in trial]
+            if len(values) == len(numbers):
+                found[epoch, step, name] = whole.mean(values)
     return found
-
-
-def _in_order(groups: Sequence[Sequence[Together]]) -> tuple[str, ...]:
-    """Names of the groups of nets of several depths, from the input to the output."""
-    places: dict[str, list[float]] = defaultdict(list)
-    for found in groups:
-        for position, group in enumerate(found):
-            places[group.name].append(position / max(1, len(found) - 1))
-    return tuple(sorted(places, key=lambda name: sum(places[name]) / len(places[name])))
 
 
 def norms(groups: Sequence[Group], parameter: Parameter, source: Source, stage: str | None) -> Found:

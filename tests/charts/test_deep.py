@@ -106,6 +106,26 @@ def test_every_layer_where_somebody_asks_and_where_there_are_no_blocks(tmp_path:
     assert chart_of(kind, {}).data([few]).distinct("layer") == list(range(1, 15))
 
 
+def test_activations_of_a_deep_net_by_stage(tmp_path: Path) -> None:
+    names = names_of("cifar_resnet", depth=56)
+    head = "stage,epoch,step,layer,name,mean,std,saturated,dead"
+    rows = [
+        f"train,{epoch},{epoch},{layer},{name},0,1,,{(layer + epoch) / 100}"
+        for epoch in EPOCHS
+        for layer, name in enumerate(names, start=1)
+    ]
+    (tmp_path / "activations.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    deep = Group("one", (Run("a trial", 0, Tables(tmp_path)),))
+    tidy = chart_of("activations", {}).data([deep])
+    assert tidy.distinct("layer") == ["conv_1", "stage_1", "stage_2", "stage_3"]
+    # layers 2 to 19, 20 to 37, 38 to 55: the mean of numbers in a row is that of the first and the last
+    found = {(row["layer"], row["epoch"]): row["mean"] for row in tidy.rows}
+    for stage, middle in (("stage_1", 10.5), ("stage_2", 28.5), ("stage_3", 46.5)):
+        assert [found[stage, epoch] for epoch in EPOCHS] == pytest.approx([(middle + at) / 100 for at in EPOCHS])
+    assert "mean" in tidy.caption and any("of 55 layers" in note for note in tidy.notes)
+    assert chart_of("activations", {"every_layer": "true"}).data([deep]).distinct("layer") == list(range(1, 56))
+
+
 @pytest.mark.parametrize("kind", ["learning-speed", "gradients"])
 def test_a_terminal_says_which_block_is_which(tmp_path: Path, kind: str) -> None:
     chart = chart_of(kind, {})
