@@ -76,19 +76,25 @@ def answers(networks: Sequence[Trained], inputs: Array) -> Array:
     return mean
 
 
-def decided(networks: Sequence[Trained], inputs: Array, given: Array) -> Array:
+def decided(networks: Sequence[Trained], inputs: Array) -> Array:
     """The class of each example: of one network as its accuracy counts it, of several the most probable on average."""
-    return networks[0].labels(inputs) if len(networks) == 1 else given.argmax(axis=1)
+    return networks[0].labels(inputs) if len(networks) == 1 else answers(networks, inputs).argmax(axis=1)
 
 
 def answers_and_labels(networks: Sequence[Trained], examples: Examples) -> tuple[Array, Array]:
     """:func:`answers` and, where these are of classes, what is :func:`decided`, of all examples."""
+    classes = networks[0].info.task == "classification"
     given, labels = [], []
     for inputs in examples.blocks():
-        given.append(answers(networks, inputs))
-        if networks[0].info.task == "classification":
-            labels.append(decided(networks, inputs, given[-1]))
-    return np.concatenate(given), np.concatenate(labels) if labels else np.empty(0, int)
+        if len(networks) > 1:
+            given.append(answers(networks, inputs))
+            labels.append(given[-1].argmax(axis=1))
+            continue
+        logits = networks[0].logits(inputs)
+        given.append(networks[0].answers(logits))
+        if classes:
+            labels.append(networks[0].decided(logits))
+    return np.concatenate(given), np.concatenate(labels) if classes else np.empty(0, int)
 
 
 def evaluate(
@@ -177,7 +183,7 @@ def _perturbed(networks: Sequence[Trained], examples: Examples, wanted: Mapping[
             targets = examples.targets[start : start + len(inputs)]
             start += len(inputs)
             for images in PERTURBATIONS[name](inputs, strength, **more):
-                right += int(np.sum(decided(networks, images, answers(networks, images)) == targets))
+                right += int(np.sum(decided(networks, images) == targets))
                 looked += len(images)
         found[name] = right / looked
     return found

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 Images = npt.NDArray[Any]
+_VALUES_AT_ONCE = 1 << 22
+"""Values of images that are moved together, 8 bytes each."""
 
 
 def shift(images: Images, pixels: float) -> Iterator[Images]:
@@ -60,14 +62,40 @@ PERTURBATIONS: dict[str, Callable[..., Iterator[Images]]] = {
 
 
 def _moved(images: Images, matrix: npt.NDArray[Any], offset: tuple[float, float] = (0.0, 0.0)) -> Images:
-    """Each pixel taken from ``matrix`` times its place relative to the centre, plus ``offset``."""
-    from scipy import ndimage
-
-    centre = (np.array(images.shape[1:3]) - 1) / 2
-    start = centre - matrix @ centre + np.asarray(offset)
-    whole = np.eye(3)
-    whole[:2, :2] = matrix
+    """Each pixel taken from ``matrix`` times its place relative to the centre, plus ``offset``: float32."""
+    count, height, width, channels = images.shape
+    weights = _interpolation(height, width, matrix, offset)
     moved = np.empty(images.shape, np.float32)
-    for image, place in zip(images, moved, strict=True):
-        ndimage.affine_transform(image.astype(np.float32), whole, (*start, 0.0), output=place, order=1, mode="nearest")
+    at_once = max(1, _VALUES_AT_ONCE // max(1, height * width * channels))
+    for start in range(0, count, at_once):
+        part = images[start : start + at_once]
+        by_pixel = part.transpose(1, 2, 0, 3).reshape(height * width, -1).astype(np.float64)
+        moved[start : start + at_once] = (
+            (weights @ by_pixel).reshape(height, width, len(part), channels).transpose(2, 0, 1, 3)
+        )
     return moved
+
+
+def _interpolation(height: int, width: int, matrix: npt.NDArray[Any], offset: tuple[float, float]) -> Any:
+    """What each pixel of a moved image has of each of an image's: sparse, (pixels, pixels), rows of sum 1.
+
+    The same for all images, so that a set of them is moved by one product.
+    """
+    from scipy import sparse
+
+    size = np.array([height, width])
+    places = np.indices((height, width)).reshape(2, -1)
+    centre = ((size - 1) / 2)[:, None]
+    taken = matrix @ (places - centre) + centre + np.reshape(offset, (2, 1))
+    taken = np.clip(taken, 0, (size - 1)[:, None])
+    lower = np.floor(taken).astype(np.int64)
+    upper = np.minimum(lower + 1, (size - 1)[:, None])
+    share = taken - lower
+    pixels = np.arange(height * width)
+    entries = [
+        (vertical * horizontal, pixels, row * width + column)
+        for row, vertical in ((lower[0], 1 - share[0]), (upper[0], share[0]))
+        for column, horizontal in ((lower[1], 1 - share[1]), (upper[1], share[1]))
+    ]
+    values, rows, columns = (np.concatenate(each) for each in zip(*entries, strict=True))
+    return sparse.csr_array((values, (rows, columns)), shape=(height * width, height * width))

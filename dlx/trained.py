@@ -169,15 +169,23 @@ class Trained:
         of σ(h); a single such output is the probability of class 1). Regression: (n, targets).
         Autoencoders: (n, inputs), as they see them, scaled.
         """
+        return self.answers(self.logits(examples))
+
+    def labels(self, examples: np.ndarray) -> np.ndarray:
+        """The class that the network decides for, int (n,): what accuracies count."""
+        return self.decided(self.logits(examples))
+
+    def answers(self, logits: np.ndarray) -> np.ndarray:
+        """What :meth:`predict` makes of logits."""
         import numpy as np
         from keras import ops
 
         from dlx.losses import answer
 
-        logits, setting = ops.convert_to_tensor(self.logits(examples)), self.trial.setting
+        setting = self.trial.setting
         classes = setting.task == "classification"
-        answers = (setting.loss.probabilities if classes else answer)(logits, self.activation)
-        found = np.asarray(ops.convert_to_numpy(answers))
+        given = (setting.loss.probabilities if classes else answer)(ops.convert_to_tensor(logits), self.activation)
+        found = np.asarray(ops.convert_to_numpy(given))
         if (
             setting.task == "regression"
             and self.trial.setting.dataset.scales_targets()
@@ -187,11 +195,10 @@ class Trained:
             found = found * divide + subtract
         return found
 
-    def labels(self, examples: np.ndarray) -> np.ndarray:
-        """The class that the network decides for, int (n,): what accuracies count."""
-        logits = self.logits(examples)
-        decided: np.ndarray = (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
-        return decided
+    def decided(self, logits: np.ndarray) -> np.ndarray:
+        """What :meth:`labels` makes of logits."""
+        chosen: np.ndarray = (logits[:, 0] > 0).astype(int) if logits.shape[1] == 1 else logits.argmax(axis=1)
+        return chosen
 
     def activations(self, examples: np.ndarray) -> dict[str, np.ndarray]:
         """What leaves each layer with a kernel, after its nonlinearity, by Keras name: (n, …) each.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from sklearn import metrics
 
 from dlx.errors import UsageError
@@ -139,6 +140,30 @@ def test_networks_that_answer_different_questions(network: Network) -> None:
 @pytest.fixture
 def images() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, size=(3, 7, 7, 2)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(28, 28, 1), (5, 9, 3), (1, 4, 2)])
+def test_images_are_moved_as_by_scipy(size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By ``affine_transform``, image by image; in parts, the last of which is smaller."""
+    monkeypatch.setattr("dlx.perturbations._VALUES_AT_ONCE", 2 * size[0] * size[1] * size[2])
+    images = np.random.default_rng(2).integers(0, 256, size=(5, *size)).astype(np.uint8)
+    centre = (np.array([*size[:2], 1]) - 1) / 2
+
+    def check(moved: np.ndarray, matrix: np.ndarray, offset: tuple[float, float]) -> None:
+        whole = np.eye(3)
+        whole[:2, :2] = matrix
+        start = centre - whole @ centre + (*offset, 0)
+        for image, found in zip(images.astype(np.float32), moved, strict=True):
+            right = ndimage.affine_transform(image, whole, start, output=np.float32, order=1, mode="nearest")
+            np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-4)  # of 255
+
+    for moved, offset in zip(shift(images, 1.25), [(0, 1.25), (0, -1.25), (1.25, 0), (-1.25, 0)], strict=True):
+        check(moved, np.eye(2), offset)
+    for moved, angle in zip(rotate(images, 20.0), np.radians([20, -20]), strict=True):
+        check(moved, np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]), (0, 0))
+    for factor in (1.3, 0.6):
+        (moved,) = scale(images, factor)
+        check(moved, np.eye(2) / factor, (0, 0))
 
 
 def test_a_shift_moves_whole_pixels_and_the_border_goes_on(images: np.ndarray) -> None:
