@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dlx.analysis import statistics
+from dlx.analysis.conditions import has_none
 from dlx.analysis.differences import difference_of
 from dlx.analysis.folds import overlap_of
 from dlx.analysis.measurements import Cell, Measurements, cell, measure
@@ -202,9 +203,9 @@ def _others(trials: Sequence[Trial], named: Collection[str]) -> list[str]:
 
 
 def _has(trial: Trial, values: Mapping[str, Any]) -> bool:
-    """Whether a trial has these values; as where trials are chosen, what it does not have equals none."""
+    """Whether a trial has these values."""
     found = ((value_at(trial.setting, path), value) for path, value in values.items())
-    return all(same(one, value) or (one is ABSENT and value == "none") for one, value in found)
+    return all(same(one, value) or has_none(None if one is ABSENT else one, value) for one, value in found)
 
 
 def _by_state(claim: Claim, absent: int, group: Sequence[Trial]) -> Part:

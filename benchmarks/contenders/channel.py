@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,3 +40,15 @@ def serve(channel: Channel, ready: Reply, play: Callable[[], Reply]) -> None:
     channel.say(ready)
     while channel.wait():
         channel.say(play())
+
+
+def serve_timed(channel: Channel, train: Callable[[], Reply | None], steps: int) -> None:
+    """Answer every round with what ``train`` takes, by each of its ``steps`` and in all, and what else it says."""
+
+    def play() -> Reply:
+        began = time.perf_counter()
+        said = train() or {}
+        seconds = time.perf_counter() - began
+        return {"seconds": seconds / steps, "round": seconds, **said}
+
+    serve(channel, {}, play)

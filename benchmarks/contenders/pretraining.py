@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.contenders.channel import Channel, Reply, serve, task
+from benchmarks.contenders.channel import Channel, serve_timed, task
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -95,13 +94,10 @@ def main() -> None:
     epoch = kinds[asked["kind"]](inputs, asked["units"], asked["batch_size"])
     steps = -(-len(inputs) // asked["batch_size"])
 
-    def play() -> Reply:
-        began = time.perf_counter()
+    def train() -> None:
         epoch()
-        seconds = time.perf_counter() - began
-        return {"seconds": seconds / steps, "round": seconds}
 
-    serve(channel, {}, play)
+    serve_timed(channel, train, steps)
 
 
 if __name__ == "__main__":

@@ -67,9 +67,14 @@ def _ordered(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def has_none(value: Any, wanted: Any) -> bool:
+    """Whether none is wanted (``pretraining=none``, as in a spec) and none is there."""
+    return value is None and (wanted is None or wanted == "none")
+
+
 def _same(value: Any, wanted: Any) -> bool:
-    if value is None:  # `pretraining=none`, as in a spec
-        return wanted is None or wanted == "none"
+    if value is None:
+        return has_none(value, wanted)
     if _ordered(value) and _ordered(wanted):
         return bool(value == wanted)
     if isinstance(value, str) or isinstance(wanted, str):
