@@ -45,7 +45,7 @@ def test_the_seed_of_the_fuzzing_is_good() -> None:
     assert len(load_text(GOOD).trials) == 3 * 2 * 2 * 2 * 3
 
 
-@settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 @example(b"\xef\xbb\xbf")
 @example(b'"\\xff"')
@@ -63,7 +63,7 @@ SNIPPETS = (
 YAMLISH = st.lists(st.sampled_from(SNIPPETS), max_size=40).map("".join)
 
 
-@settings(max_examples=500, deadline=2000)
+@settings(max_examples=500, deadline=None)
 @given(YAMLISH)
 def test_any_text_that_looks_like_yaml(text: str) -> None:
     assert isinstance(outcome(load_text, text, cap=100), Experiment | SpecError)
@@ -90,7 +90,7 @@ probes.gradients.sources records records.model seeds seeds.init seeds.order x mo
 PATHS = st.sampled_from(PATH_NAMES.split())
 
 
-@settings(max_examples=500, deadline=2000)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.tuples(PATHS, VALUES), min_size=1, max_size=3))
 def test_any_value_anywhere(assignments: list[tuple[str, object]]) -> None:
     from dlx.scalars import inline
@@ -99,7 +99,7 @@ def test_any_value_anywhere(assignments: list[tuple[str, object]]) -> None:
     assert isinstance(outcome(load_text, GOOD, sets), Experiment | SpecError)
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(PATHS | st.sampled_from(["zip", "random", "depth"]), VALUES, min_size=1, max_size=3))
 def test_any_sweep(sweep: dict[str, object]) -> None:
     from dlx.scalars import write
@@ -108,7 +108,7 @@ def test_any_sweep(sweep: dict[str, object]) -> None:
     assert isinstance(outcome(load_text, text, cap=100), Experiment | SpecError)
 
 
-@settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_trial_file_is_refused_or_says_the_same(tmp_path: Path, data: st.DataObject) -> None:
     trial = load_text("model: {name: mlp, depth: 1}", seeds="1").trials[0]

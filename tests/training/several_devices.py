@@ -27,6 +27,13 @@ training: {optimizer: {name: sgd, learning_rate: 0.05, momentum: 0.9}, l2: 1e-3,
 model: {name: mlp, hidden: [12], normalization: batch}
 training: {optimizer: sgd, batch_size: 12, epochs: 1, precision: mixed_bfloat16, reduction: sum}
 """,
+    # Eight normalised layers and steps that are sums over examples: rounding grows, and a ReLU whose input is all but 0
+    # would turn it into a jump, of one device's weights moved by 3e-7 just as of two devices. Nothing jumps in tanh.
+    "residual": COMMON
+    + """
+model: {name: cifar_resnet, depth: 8, width: 4, activation: tanh}
+training: {optimizer: {name: sgd, learning_rate: 0.05}, batch_size: 12, epochs: 1, reduction: sum}
+""",
 }
 RANDOM = {
     "random": COMMON

@@ -72,6 +72,11 @@ def test_one_and_two_devices_agree_within_rounding(trained: Path) -> None:
     compare(trained, "normalised", 1e-4)
 
 
+def test_sums_over_examples_in_a_residual_net(trained: Path) -> None:
+    """What is left is rounding: TensorFlow's variance over devices is the mean square minus the squared mean."""
+    compare(trained, "residual", 1e-4)
+
+
 def test_half_precision_agrees_within_its_own_rounding(trained: Path) -> None:
     """bfloat16 keeps 8 bits: 2⁻⁸ ≈ 4e-3 a number; a small update's ratio is left out.
 
