@@ -31,8 +31,9 @@ OPENING = """\
 Written by `python docs/reproduced.py` from the tables that come with dlx; a test fails while it is stale. Each row is a
 published figure, its source, and the mean, standard deviation and number of trials of the recipe here. *Inside* says
 whether the published value lies where dlx would expect it: in the 95 % prediction interval of the mean of as many runs
-as the figure rests on, from the scatter of the trials here (of gradient norms, which scatter by factors, in the
-logarithm). What lies outside is explained, not left out. Accuracies are in per cent.
+as the figure rests on, from the scatter of the trials here (of gradient norms and their ratios, which scatter by
+factors, in the logarithm; a single trial has no scatter, and of it nothing is said). What lies outside is explained,
+not left out. Accuracies are in per cent.
 
 `dlx compare experiment:NAME` shows the tables, `dlx run NAME` makes them again.
 """
@@ -55,16 +56,19 @@ class Figure:
         return statistics.fmean(self.values.values())
 
     @property
-    def std(self) -> float:
-        return statistics.stdev(self.values.values())
+    def std(self) -> float | None:
+        """Over the trials; None of a single one."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
 
     @property
     def factors(self) -> bool:
         """Whether it scatters by factors."""
-        return self.metric.text.startswith("grad_norm")
+        return self.metric.text.startswith(("grad_norm", "grad_ratio"))
 
-    def interval(self) -> tuple[float, float]:
-        """Where the mean of so many more runs lies with a probability of 95 %."""
+    def interval(self) -> tuple[float, float] | None:
+        """Where the mean of so many more runs lies with a probability of 95 %; None of a single trial."""
+        if len(self.values) == 1:
+            return None
         values = [math.log(value) if self.factors else value for value in self.values.values()]
         n = len(values)
         half = float(stdtrit(n - 1, 0.975)) * statistics.stdev(values) * math.sqrt(1 / n + 1 / self.runs)
@@ -72,17 +76,22 @@ class Figure:
         return (math.exp(ends[0]), math.exp(ends[1])) if self.factors else ends
 
     @property
-    def inside(self) -> bool:
-        low, high = self.interval()
-        return low <= self.value <= high
+    def inside(self) -> bool | None:
+        """Whether the published value lies in the interval; None where there is none."""
+        interval = self.interval()
+        return None if interval is None else interval[0] <= self.value <= interval[1]
 
     def row(self) -> list[str]:
         written = scale(self.metric)
         published, mean = (f"{100 * one:.2f}" if written.percent else f"{one:.3g}" for one in (self.value, self.mean))
-        std = f"{100 * self.std:.2f}" if written.percent else f"{self.std:.2g}"
-        interval = " to ".join(f"{100 * end:.2f}" if written.percent else f"{end:.2g}" for end in self.interval())
-        said = "yes" if self.inside else "**no**"
-        return [self.what, published, f"{mean} ± {std}", str(len(self.values)), interval, said, self.source]
+        std = interval = "–"
+        if self.std is not None:
+            std = f"{100 * self.std:.2f}" if written.percent else f"{self.std:.2g}"
+        if (ends := self.interval()) is not None:
+            interval = " to ".join(f"{100 * end:.2f}" if written.percent else f"{end:.2g}" for end in ends)
+        said = {True: "yes", False: "**no**", None: "–"}[self.inside]
+        obtained = mean if self.std is None else f"{mean} ± {std}"
+        return [self.what, published, obtained, str(len(self.values)), interval, said, self.source]
 
 
 def figures(entry: dict[str, Any]) -> Iterator[Figure]:

@@ -27,6 +27,7 @@ class Spec(ChartSpec):
     example: Count = Field(default=0, description="an example of the test set, by its number")
     layer: str | None = Field(default=None, description="one layer, by its Keras name; null: every convolution")
     units: Positive = Field(default=12, description="the first feature maps of each layer")
+    each: bool = Field(default=False, description="each map from black to bright by itself, not as bright as its layer")
 
     def heading(self) -> str:
         return _("What each convolution makes of an example")
@@ -58,7 +59,13 @@ class Spec(ChartSpec):
             left_out += values.shape[-1] - shown
             shape = "×".join(map(str, values.shape))
             images += [
-                Image(values[..., at], row, at, limit, heading=f"{name}, {shape}" if at == 0 else "")
+                Image(
+                    values[..., at],
+                    row,
+                    at,
+                    float(values[..., at].max()) if self.each else limit,
+                    heading=f"{name}, {shape}" if at == 0 else "",
+                )
                 for at in range(shown)
             ]
         classes = network.class_names

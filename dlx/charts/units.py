@@ -14,6 +14,7 @@ from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError
 from dlx.fields import Count, Positive
 from dlx.language import _
+from dlx.models import ListOf
 
 
 class Spec(ChartSpec):
@@ -32,6 +33,7 @@ class Spec(ChartSpec):
     units: Positive | None = Field(
         default=None, description="the first units of each layer; null: as many as have room"
     )
+    layers: ListOf[Positive] | None = Field(default=None, description="which layers, by number; null: all")
     stage: str | None = Field(default=None, description="a stage of training; null: the last")
 
     @property
@@ -59,12 +61,18 @@ class Spec(ChartSpec):
             layer, unit, value = layers[at], units[at], values[at]
             if epochs[at] != epoch or layer is None or unit is None or value is None:
                 continue
+            if self.layers is not None and layer not in self.layers:
+                continue
             if unit >= most:
                 left_out += 1
                 continue
             # Of an epoch with several records the last one stands.
             rows[layer, unit] = {"layer": layer, "unit": unit, "gradient": value}
         if not rows:
+            known = sorted({layer for layer in layers if layer is not None})
+            if self.layers is not None and not set(self.layers) & set(known):
+                there = ", ".join(map(str, known))
+                raise UsageError(f"{subject.name} has none of these layers", hint=f"recorded: {there}")
             raise UsageError(f"{subject.name} has no {self.quantity}: its layers have no bias")
         notes = (
             (f"{left_out} units beyond the first {most} of their layer are not drawn (--units)",) if left_out else ()

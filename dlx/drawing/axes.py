@@ -18,9 +18,9 @@ def log_axis(numbers: Iterable[float], title: str | None) -> dict[str, Any]:
     import altair as alt
 
     low, high, ticks = log_ticks(numbers)
-    # As people write them: 0.001 and 250, but 1e-6, and 1e6 where d3 would say 1e+6.
+    # As people write them: 0.001 and 30,000, but 1e-6, and 1e6 where d3 would say 1e+6.
     powers = "replace(format(datum.value, '~e'), '+', '')"
-    labels = f"datum.value < 9e-5 || datum.value > 2e4 ? {powers} : format(datum.value, ',~r')"
+    labels = f"datum.value < 9e-5 || datum.value > 9e5 ? {powers} : format(datum.value, ',~r')"
     axis = alt.Axis(title=title, values=ticks, labelExpr=labels, labelOverlap=False, labelFlush=False)
     return {"scale": alt.Scale(type="log", domain=[low, high], nice=False), "axis": axis}
 

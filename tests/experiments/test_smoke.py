@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
+import re
+import shlex
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from dlx import shipped
 from dlx.cli.main import main
+from dlx.datasets import registry
 from dlx.spec import Experiment, load
 
 # Nets of hundreds of layers, most of whose time goes into building and compiling them.
@@ -18,6 +24,19 @@ NAMES = [
     for name in shipped.experiments()
 ]
 
+
+def course() -> ModuleType:
+    """The script that writes the pages of the course."""
+    path = Path(__file__).resolve().parents[2] / "docs" / "gallery" / "course" / "make.py"
+    spec = importlib.util.spec_from_file_location("course", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["course"] = module  # where dataclasses look their fields' types up
+    spec.loader.exec_module(module)
+    return module
+
+
+COURSE = course()
 TRIALS = 12
 STEPS = 1000
 MULTIPLY_ADDS = 5e9
@@ -53,14 +72,63 @@ def test_it_needs_no_download(smallest: Experiment) -> None:
     assert not any(trial.setting.dataset.download_bytes() for trial in smallest.trials)
 
 
-def test_every_trial_is_done(
-    name: str, smallest: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("DLX_DATA", raising=False)
-    arguments = ["run", name, "--smoke", "--executor", "inline", "--threads", "2", "--quiet"]
-    code = main([*arguments, "--results", str(tmp_path)])
-    assert code == 0, capsys.readouterr().err
-    with (tmp_path / smallest.name / "trials.csv").open(encoding="utf-8", newline="") as file:
+@pytest.fixture(scope="module")
+def results(name: str, smallest: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where its trials are, trained as the first of its commands says with ``--smoke``, without any data at hand."""
+    place = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("DLX_DATA", raising=False)
+        arguments = ["run", name, "--smoke", "--executor", "inline", "--threads", "2", "--quiet"]
+        assert main([*arguments, "--results", str(place)]) == 0
+    return place
+
+
+def test_every_trial_is_done(smallest: Experiment, results: Path) -> None:
+    with (results / smallest.name / "trials.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == [trial.id for trial in smallest.trials]
     assert {row["state"] for row in rows} == {"done"}
+
+
+def test_the_commands_that_are_given_with_it_work(
+    name: str,
+    smallest: Experiment,
+    results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What a reader copies from its head, or from its page of the gallery, asked of its smallest size."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DLX_RESULTS", str(results))
+    monkeypatch.delenv("DLX_DATA", raising=False)
+    for command in commands(name):
+        written = shlex.split(re.sub(r"^DLX_DATA=\S+ ", "", command), comments=True)
+        assert written[0] == "dlx"
+        if written[1] == "run":
+            assert shipped.place(written[2]) == shipped.get(name), "the fixture has run it"
+            continue
+        code = main([in_small(word, name, smallest) for word in written[1:]])
+        told = capsys.readouterr()
+        assert code == 0, f"{command}: {told.err}"
+        assert told.out
+        if "-o" in written:
+            assert (tmp_path / written[written.index("-o") + 1]).stat().st_size > 500
+
+
+def commands(name: str) -> list[str]:
+    """The commands of an experiment: those that its spec opens with, and those of its pictures."""
+    pictures = (picture.command for picture in COURSE.PICTURES if picture.experiment == name)
+    return list(dict.fromkeys([*COURSE.opening(shipped.get(name)).commands, *pictures]))
+
+
+def in_small(word: str, name: str, smallest: Experiment) -> str:
+    """A word of a command, with results and data of the smallest size in place of those that it names."""
+    if re.fullmatch(r"[0-9a-f]{12}", word):
+        whole = load(shipped.get(name))
+        assert word in [trial.id for trial in whole.trials], f"{word} is no trial of {name} any more"
+        return smallest.trials[-1].id
+    if word in registry.names():
+        return str(smallest.trials[0].setting.dataset.name)
+    full = smallest.name.removesuffix("-smoke")
+    return re.sub(rf"^{re.escape(full)}(?=:|$)", smallest.name, word)

@@ -49,7 +49,7 @@ PICTURES = (
     Picture(
         "worked/photograph",
         "photograph.svg",
-        "feature-maps photograph --example 2",
+        "feature-maps photograph --example 2 --set each=true",
         "From left to right: the mean of nine pixels blurs; Sobel's kernels leave what changes from left to right and "
         "from top to bottom; Laplace's leaves every fine detail.",
     ),
@@ -69,7 +69,7 @@ PICTURES = (
     Picture(
         "vanishing-gradient/units",
         "units.svg",
-        "units units",
+        "units units --set layers=1,2",
         "The bars of the second hidden layer are longer, almost all of them, than those of the first.",
     ),
     Picture(
