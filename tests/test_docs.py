@@ -115,6 +115,37 @@ def test_the_quickstart_keeps_its_promise(dlx: Callable[..., subprocess.Complete
     told = dlx(*example("diff"), DLX_RESULTS=str(tmp_path / "results"))
     assert told.returncode == 0, told.stderr
     assert "model.depth  1 → 2" in told.stdout
+    begun = [shlex.split(command)[1:] for command in consoles("README.md", "## Start")]
+    assert ["run", "experiments/quickstart.yaml"] in begun and ["compare", "quickstart"] in begun
+    small = ["--seeds", "1", "--set", "training.epochs=1", "--set", "dataset.train_limit=50", "--executor", "inline"]
+    for arguments in begun:
+        if arguments[0] != "run":  # the quickstart has been run
+            ended = dlx(*arguments, *(small if arguments[0] == "sweep" else ()), cwd=tmp_path)
+            assert ended.returncode == 0, f"{arguments}: {ended.stderr}"
+
+
+def test_the_commands_of_the_page_on_experiments_work_one_after_another(
+    dlx: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """In the order of the page, in one folder; what would train for minutes, or on data to be fetched, in small."""
+    commands = consoles("docs/experiments.md")
+    assert len(commands) >= 9
+    for command in commands:
+        arguments = shlex.split(command.replace("mnist", "digits"))[1:]
+        if arguments == ["run", "vanishing-gradient/depth"]:
+            arguments.append("--smoke")
+        ended = dlx(*arguments, cwd=tmp_path, DLX_DATA="")
+        assert ended.returncode == 0, f"{command}: {ended.stderr}"
+        assert ended.stdout
+
+
+def consoles(page: str, after: str = "") -> list[str]:
+    """The dlx commands in the consoles of a page, in order, without comments; of one section if a heading is given."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if after:
+        text = text.partition(f"{after}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    return re.findall(r"^\$ (dlx .*?)(?: +#.*)?$", "".join(blocks), re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/probes.md", "docs/augmentation.md", "docs/experiments.md"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from dlx import shipped
 from dlx.charts import kinds
+from dlx.cli.main import main
 
 GALLERY = Path(__file__).resolve().parent.parent.parent / "docs" / "gallery"
 
@@ -41,6 +43,21 @@ def test_pictures_are_there_and_small(gallery: Any) -> None:
         assert path.stat().st_size < 100_000, picture.file
         root = ElementTree.parse(path).getroot()
         assert root.attrib["width"].endswith("pt") and float(root.attrib["width"][:-2]) == pytest.approx(864, abs=1)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_work_after_little_training(
+    gallery: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DLX_RESULTS", str(tmp_path / "results"))
+    specs = sorted(map(str, (GALLERY / "specs").glob("*.yaml")))
+    assert main(["run", *specs, "--set", "training.epochs=2", "--seeds", "1", "--executor", "inline", "--quiet"]) == 0
+    for picture in gallery.PICTURES:
+        arguments = [str(GALLERY.parent.parent / word) if word.startswith("docs/") else word
+                     for word in shlex.split(picture.command)[1:]]  # fmt: skip
+        assert main(arguments) == 0, f"{picture.command}: {capsys.readouterr().err}"
+        assert (tmp_path / picture.file).stat().st_size > 1000
 
 
 COURSE = GALLERY / "course"
