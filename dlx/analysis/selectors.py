@@ -165,12 +165,18 @@ def _inside(place: Path) -> Iterator[tuple[Path, str | None]]:
     """The trials at or below a directory: one, an experiment's in the order of its spec, or all results'."""
     if is_trial(place) or (place.parent.name == "trials" and place.is_dir()):
         yield place, None
-    elif (place / "trials").is_dir():
+    elif (place / "trials").is_dir() or _holds_trials(place):
+        place = place if (place / "trials").is_dir() else place.parent
         name = place.absolute().name
         yield from ((trial, name) for trial in _in_order(place))
     elif place.is_dir():
         for experiment in _experiments(place):
             yield from ((trial, experiment.name) for trial in _in_order(experiment))
+
+
+def _holds_trials(place: Path) -> bool:
+    """Whether this is the folder ``trials`` of an experiment."""
+    return place.name == "trials" and place.is_dir() and (place.parent / "experiment.yaml").exists()
 
 
 def _experiments(results: Path) -> Iterable[Path]:

@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from dlx.errors import DataError
+from dlx.errors import DataError, FieldError
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
@@ -34,7 +34,7 @@ def reading(path: Path | str) -> Iterator[None]:
     """Turn whatever a decoder raises on damaged bytes into a DataError that names the file."""
     try:
         yield
-    except DataError:
+    except (DataError, FieldError):  # the content is what it should not be, and that has been said
         raise
     except OSError as error:  # includes gzip.BadGzipFile
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

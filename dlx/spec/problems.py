@@ -203,6 +203,11 @@ def _messages(items: Sequence[Any], root: Sequence[Alternative], node: Node | No
         return list(dict.fromkeys(_own_words(item) for item in by_validator))
     if not wanted:
         return list(dict.fromkeys(_own_words(item) for item in items))
+    for item in items:
+        if item["type"] in ("too_short", "too_long"):  # of the right kind, then
+            least, context = item["type"] == "too_short", item["ctx"]
+            bound = f"at least {context['min_length']}" if least else f"at most {context['max_length']}"
+            return [f"must hold {bound}, not {context['actual_length']}"]
     value = _value(node, path)
     return [f"must be {wanted}, not {show(value)}{_did_you_mean(options, value)}"]
 

@@ -116,7 +116,8 @@ def _check_stages(node: Node | None) -> Checked:
     if node is None:
         return (), []
     if not isinstance(node.content, tuple) or not node.content:
-        message = f"must be a list of stages, one after the other, not {show(node.value)}"
+        given = "an empty one" if node.content == () else show(node.value)
+        message = f"must be a list of stages, one after the other, not {given}"
         return None, [node.place.problem(message, ("stages",))]
     field = alternatives(StageSpec, [OneOf(stages.registry, schema.DEFAULT_STAGE)])
     checked = [_validated(field, item, {}, item, ("stages", at)) for at, item in enumerate(node.content)]

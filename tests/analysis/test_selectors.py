@@ -22,6 +22,7 @@ EVERYTHING = [(depth, seed) for depth in (1, 2, 3) for seed in (0, 1, 2)]
 def test_directories_of_every_level_in_the_order_of_the_spec(results: Path) -> None:
     trial = find([], results).trials[4]
     assert seen(results) == seen(results, str(results)) == seen(results, str(results / "depth")) == EVERYTHING
+    assert seen(results, str(results / "depth" / "trials")) == EVERYTHING
     assert seen(results, str(trial.path)) == [(2, 1)]
 
 

@@ -85,7 +85,7 @@ def test_the_stages_enter_the_id_and_the_file(tmp_path: object) -> None:
         ("[{name: supervisd}]", "unknown stage 'supervisd'"),
         ("[{epochs: -1}]", "must be a whole number ≥ 0"),
         ("[{batch_size: 5000}]", "5000 is more than the 300 training examples"),
-        ("[]", "must be a list of stages"),
+        ("[]", "must be a list of stages, one after the other, not an empty one"),
         ("supervised", "must be a list of stages"),
         ("[{epoch: 1}]", "unknown key (did you mean 'epochs'?)"),
     ],
