@@ -53,6 +53,8 @@ class _Process:
     def __init__(self, equipment: Equipment) -> None:
         self.work = equipment.work
         self.stop: Stop | None = None
+        self.asked = Stop()
+        """What the parent asks, whenever it does: while the worker starts, too, before there is a unit to end."""
         self.terminated = False
         os.environ.update(equipment.environment)
         _redirect(equipment.output)
@@ -74,8 +76,7 @@ class _Process:
             request = requests.recv()
         except (EOFError, OSError):  # the parent is gone, and with it whoever waits for the result
             request = "the process that had started the worker ended", TERMINATED
-        if (stop := self.stop) is not None:
-            stop.request(*request)
+        self.asked.request(*request)
 
 
 _this: _Process | None = None
@@ -96,7 +97,7 @@ def run(unit: Unit, token: str) -> Ended:
         if isinstance(event, Note):
             notes.append(event)
 
-    _this.stop = Stop()
+    _this.stop = Stop(outer=_this.asked)
     try:
         finished = carry_out_all(unit, _this.work, _this.stop, observe, token)
     finally:

@@ -57,6 +57,7 @@ class Slot:
         self._attempts_before: dict[str, int] = {}
         self._first_memory = 0
         self._killed_for: str | None = None
+        self._asked: tuple[str, int] | None = None
         self.program: str | None = None
         self.unit: Unit | None = None
 
@@ -79,7 +80,7 @@ class Slot:
             self.close()
             self._threads = unit.threads
         self.unit, self.program = unit, unit.program
-        self._tries, self._afresh, self._killed_for = 0, False, None
+        self._tries, self._afresh, self._killed_for, self._asked = 0, False, None, None
         self._attempts_before = {each.directory.trial: _last_attempt(each) for each in unit.members}
         self._submit(unit)
 
@@ -92,6 +93,8 @@ class Slot:
             os.truncate(self._output, 0)
         if self._pool is None or not self._pool.active:
             self._start()
+            if self._asked is not None:  # the worker before it is gone, and the request with it
+                self.ask_to_stop(*self._asked)
         assert self._pool is not None
         self._future = self._pool.schedule(_process.run, (unit, token))
 
@@ -222,9 +225,10 @@ class Slot:
             self.close()
 
     def ask_to_stop(self, reason: str, exit_code: int) -> None:
-        """Have the unit under way end in order."""
+        """Have the unit under way end in order, in whichever worker it is by then."""
+        self._asked = reason, exit_code
         with contextlib.suppress(OSError):
-            self._requests.send((reason, exit_code))
+            self._requests.send(self._asked)
 
     def close(self) -> None:
         """End the worker, whatever it does: SIGTERM, then SIGKILL."""

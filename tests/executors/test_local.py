@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,7 @@ def test_one_program_goes_to_one_worker_while_none_is_idle(tmp_path: Path) -> No
 
 SCRIPT = """
 import sys
+import threading
 from pathlib import Path
 from dlx.executors import executor
 from dlx.interruption import Stop
@@ -184,3 +187,25 @@ def test_a_signal_to_everyone_or_to_the_parent(tmp_path: Path, sent: signal.Sign
         assert unit.directory.table(TABLE).read_text().endswith("\n")
     if sent != signal.SIGKILL:
         assert output.count(f"interrupted {reason}") == 2
+
+
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=posix)])
+def test_a_worker_that_is_asked_to_stop_while_it_starts(killed: bool, tmp_path: Path) -> None:
+    """The request waits for it; where it is killed before it hears (Ctrl-C reaches a whole group), for the next one."""
+    unit = make_unit(tmp_path, 0, rows=1_000_000, seconds=0.1)
+    stop = Stop()
+
+    def strike() -> None:
+        until(lambda: multiprocessing.active_children())
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    def begin(unit: Unit) -> bool:
+        stop.request("stopped by SIGINT", 130)
+        if killed:
+            threading.Thread(target=strike).start()
+        return True
+
+    (end,) = local().run([unit], Pretend(), stop, lambda event: None, begin)
+    assert end.status is not None
+    assert (end.status.state, end.status.reason) == ("interrupted", "stopped by SIGINT")
