@@ -8,8 +8,9 @@ The one function that ``dlx plot`` and reports call::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -26,7 +27,8 @@ from dlx.drawing.picture import Picture, compose
 from dlx.drawing.subjects import Group, Run
 from dlx.drawing.themes import Theme
 from dlx.drawing.tidy import Tidy, Value
-from dlx.errors import UsageError, nearest
+from dlx.errors import ResultsError, UsageError, nearest
+from dlx.language import _
 
 MOST_SETTINGS = 24
 """More panels or colours than this cannot be told apart; of ``sweep``, whose settings are points, any number can."""
@@ -81,7 +83,35 @@ def numbers(
     """A kind with its options, the numbers it draws, and notes on the choice; arguments as of :func:`plot`."""
     spec = chart_of(kind, options)
     subject, notes = subject_of(spec, kind, selectors, results, places)
-    return spec, spec.data(subject), notes
+    tidy, more = data_of(spec, subject)
+    return spec, tidy, (*notes, *more)
+
+
+def data_of(spec: ChartSpec, subject: Any) -> tuple[Tidy, tuple[str, ...]]:
+    """What a kind draws; of settings without the trials whose tables are damaged, which the notes name.
+
+    Raises :class:`~dlx.errors.ResultsError` where nothing is left.
+    """
+    notes: list[str] = []
+    while True:
+        try:
+            return spec.data(subject), tuple(notes)
+        except ResultsError as error:
+            rest = _without(subject, error) if spec.needs == "settings" else []
+            if not rest:
+                raise
+            notes.append(_("left out: {others}").format(others=error.message))
+            subject = rest
+
+
+def _without(groups: Sequence[Group], error: ResultsError) -> list[Group]:
+    """Settings without the trial in whose directory the file lies that an error names; none where there is no such."""
+    kept = [
+        replace(group, runs=tuple(run for run in group.runs if f"{run.directory}{os.sep}" not in error.message))
+        for group in groups
+    ]
+    same = sum(len(group.runs) for group in kept) == sum(len(group.runs) for group in groups)
+    return [] if same else [group for group in kept if group.runs]
 
 
 def chart_of(kind: str, options: Mapping[str, str | None]) -> ChartSpec:

@@ -14,9 +14,9 @@ from dlx.drawing.picture import Picture, compose
 from dlx.drawing.subjects import Group
 from dlx.drawing.themes import Theme
 from dlx.drawing.tidy import Tidy
-from dlx.errors import DlxError
+from dlx.errors import DlxError, ResultsError
 from dlx.language import _
-from dlx.plot import chart_of, groups_of
+from dlx.plot import chart_of, data_of, groups_of
 
 PAGE = Theme("page", width=840, height=270, text=13, title=16, line=2, point=36, ppi=144, titled=False)
 MOST_SETTINGS = 12
@@ -71,6 +71,8 @@ def _fitting(groups: Sequence[Group], compared: Comparison) -> Iterator[tuple[st
 def _has(group: Group, table: str) -> bool:
     try:
         return all(run.tables.get(table) is not None for run in group.runs)
+    except ResultsError:  # a table that is damaged is there: what can be read is drawn
+        return True
     except DlxError:
         return False
 
@@ -100,11 +102,11 @@ def _figure(
     kind: str, groups: Sequence[Group], options: Mapping[str, str | None], directory: Path, note: str
 ) -> Figure:
     spec = chart_of(kind, options)
-    tidy = spec.data(groups)
+    tidy, left_out = data_of(spec, groups)
     heading = spec.heading()
     picture = compose(
         lambda canvas: spec.draw(tidy, canvas), tidy, PAGE, heading[:1].upper() + heading[1:], interactive=True
     )
     words = ["dlx", "plot", kind, str(directory), *(f"--{name}={value}" for name, value in options.items() if value)]
     command = shlex.join([*words, "-o", f"{kind}.svg"])
-    return Figure(kind, picture, tidy, command, "; ".join(part for part in (note, *tidy.notes) if part))
+    return Figure(kind, picture, tidy, command, "; ".join(part for part in (note, *left_out, *tidy.notes) if part))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from dlx.analysis.selectors import find
 from dlx.analysis.trials import Tables
 from dlx.drawing.subjects import Group, Run
 from dlx.drawing.tidy import Tidy
-from dlx.errors import UsageError
-from dlx.plot import chart_of, groups_of
+from dlx.errors import ResultsError, UsageError
+from dlx.plot import chart_of, data_of, groups_of
 from tests.charts.conftest import make, numbers
 
 
@@ -131,6 +132,25 @@ def test_sweep_has_no_trial_in_its_means_that_is_not_done(tmp_path: Path) -> Non
     assert {row["width"]: row["n"] for row in shares.rows if row["part"] == "mean"} == {3: 3, 4: 2}
     with pytest.raises(UsageError, match=r"@last \(none is done: 1 diverged, 1 interrupted\)"):
         drawn("sweep", [replace(groups[1], runs=groups[1].runs[1:])])
+
+
+@pytest.mark.parametrize("kind", ["sweep", "accuracy", "learning-speed"])
+def test_a_trial_that_is_damaged_is_left_out_and_named(kind: str, results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results")
+    damaged = find([tmp_path / "results"]).trials[4].path
+    for table in ("metrics", "gradients"):
+        (damaged / f"{table}.csv").write_text("stage,epoch\n1,2,3\n")
+    groups, _ = groups_of(find([tmp_path / "results"]).trials)
+    tidy, notes = data_of(chart_of(kind, {}), groups)
+    (note,) = notes
+    assert note.startswith("left out: ") and str(damaged) in note
+    of_setting = {row["setting"]: row["n"] for row in tidy.rows if row.get("n") is not None}
+    assert sorted(of_setting.values()) == [2, 3, 3, 3, 3, 3]
+    for trial in find([tmp_path / "results"]).trials:
+        for table in ("metrics", "gradients"):
+            (trial.path / f"{table}.csv").write_text("stage,epoch\n1,2,3\n")
+    with pytest.raises(ResultsError, match="3 cells for 2 columns"):
+        data_of(chart_of(kind, {}), groups_of(find([tmp_path / "results"]).trials)[0])
 
 
 def test_sweep_takes_the_error_of_a_regression(groups: list[Group]) -> None:

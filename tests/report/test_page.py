@@ -268,6 +268,8 @@ def test_damaged_trials_are_named_and_the_rest_is_told(tmp_path: Path, results: 
     assert trials[0].name in said and "left out" in said
     assert any(trials[1].name in note for note in written.notes)
     assert written.trials == 17
+    whole = write([str(results)], tmp_path / "whole.html")
+    assert written.charts == whole.charts == 5  # of the trials that can be read
 
 
 def test_a_number_that_is_none_is_no_number_of_the_page(tmp_path: Path) -> None:
