@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from dlx.cli.options import DataDir, Json, Plugins, Quiet, Sets, Smoke
+from dlx.cli.options import DataDir, Json, Lang, Plugins, Quiet, Sets, Smoke
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,7 @@ class Flags:
         Path | None,
         typer.Option("--tensorboard", metavar="DIR", help="Also write scalars and gradient norms for TensorBoard."),
     ] = None
+    lang: Lang = None
     as_json: Json = False
     quiet: Quiet = False
 

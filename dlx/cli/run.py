@@ -52,10 +52,12 @@ def carry_out(command: str, experiments: Sequence[Experiment], flags: Flags, *, 
     from dlx.events import Note, ignore
     from dlx.executors import executor
     from dlx.interruption import Stop
+    from dlx.language import speak
     from dlx.schedule import Options, check_devices, decide
     from dlx.schedule import run as run_experiment
     from dlx.worker import Runtime
 
+    speak(flags.lang)
     if flags.estimate and not flags.dry_run:
         raise UsageError("--estimate goes with --dry-run: without it, what is estimated is run")
     allowed = [flags.allow] if flags.allow else []
@@ -235,6 +237,7 @@ def _print_report(
     import shutil
 
     from dlx.cli.summary import report
+    from dlx.language import _
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if experiment.description:
@@ -244,7 +247,8 @@ def _print_report(
         from dlx.cli.claims import lines
 
         print("", *lines(claims), sep="\n")
-    print(f"\ntables: {outcome.directory / 'trials.csv'} and {outcome.directory / 'trials'}/<id>/")
+    places = {"table": outcome.directory / "trials.csv", "folder": outcome.directory / "trials"}
+    print("\n" + _("tables: {table} and {folder}/<id>/").format(**places))
 
 
 def _print_json(

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.blocks import Together, grouped
-from dlx.cli.amounts import counted
 from dlx.cli.progress import GRADIENT_SYMBOLS, ends, metric, scientific
 from dlx.errors import ResultsError
+from dlx.language import _, plural
 from dlx.records.reader import read_table
 from dlx.records.tables import LAYERS
 
@@ -153,7 +153,8 @@ def report(trials: Sequence[TrialSummary], width: int | None = None, *, pooled: 
     output = table(_without_empty(rows))
     output += _gradient_table(lines[:MOST_ROWS], width)
     if len(lines) > MOST_ROWS:
-        output += ["", f"{counted(len(lines) - MOST_ROWS, 'more row')} in trials.csv"]
+        more = len(lines) - MOST_ROWS
+        output += ["", plural("{n} more row in trials.csv", "{n} more rows in trials.csv", more).format(n=f"{more:,}")]
     return output
 
 
@@ -206,10 +207,11 @@ def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
     parameter = max(there, key=lambda name: there[name])  # the first of those that most layers have
     if not there[parameter]:
         return []
+    times = {"first": _("before training"), "last": _("after training")}
     rows = []
     for line in lines:
         identity = {name: cell for name, cell in line.cells.items() if name not in ("state", "done")}
-        for when, said in (("first", "before training"), ("last", "after training")):
+        for when, said in times.items():
             norms = _median([trial.gradients.get(parameter, {}).get(when, ()) for trial in line.trials])
             if norms:
                 rows.append((identity, said, norms))
@@ -220,12 +222,12 @@ def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
     room = MOST_LAYERS
     if width is not None:
         taken = sum(max([len(name), *(len(identity[name]) for identity, _, _ in rows)]) + 2 for name in rows[0][0])
-        room = max(3, min(room, (width - taken - len("before training")) // len("  1.0e-01")))
+        room = max(3, min(room, (width - taken - max(map(len, times.values()))) // len("  1.0e-01")))
     groups = _blocks(lines, layers, room) if layers > room else None
     heads = (
         [group.name for group in groups]
         if groups
-        else [f"layer {n + 1}" if n == 0 else str(n + 1) for n in range(layers)]
+        else [_("layer {number}").format(number=1), *(str(number) for number in range(2, layers + 1))]
     )
     columns = ends(len(heads), room)
     cells = [
@@ -239,10 +241,12 @@ def _gradient_table(lines: Sequence[Line], width: int | None) -> list[str]:
         }
         for identity, said, norms in rows
     ]
-    several = "seeds and folds" if any(trial.repeat is not None for line in lines for trial in line.trials) else "seeds"
-    pooled = f", median over {several}" if any(len(line.trials) > 1 for line in lines) else ""
-    pooled += "; of layers together the geometric mean" if groups else ""
-    return ["", f"{GRADIENT_SYMBOLS[parameter]} per layer, from the input{pooled}", *table(cells)]
+    head = _("{norm} per layer, from the input").format(norm=GRADIENT_SYMBOLS[parameter])
+    if any(len(line.trials) > 1 for line in lines):
+        folds = any(trial.repeat is not None for line in lines for trial in line.trials)
+        head += _(", median over seeds and folds") if folds else _(", median over seeds")
+    head += _("; of layers together the geometric mean") if groups else ""
+    return ["", head, *table(cells)]
 
 
 def _count(norms: Mapping[str, Sequence[float | None]]) -> int:

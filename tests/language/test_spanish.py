@@ -126,6 +126,19 @@ def test_compare_speaks_spanish_and_its_columns_english(results: Path, capsys: p
     assert "confirmada   test_accuracy con model.depth 3 es mayor que con model.depth 1" in said
 
 
+def test_a_run_ends_in_spanish(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Here of trials that are done already."""
+    spec = tmp_path / "depth.yaml"
+    spec.write_text(SPEC)
+    assert main(["run", str(spec), "--results", str(results), "--lang", "es"]) == 0
+    said = capsys.readouterr().out
+    assert "‖∂L/∂b‖ por capa, desde la entrada" in said and "antes de entrenar" in said and "capa 1" in said
+    assert "confirmada   test_accuracy con model.depth 3 es mayor que con model.depth 1" in said
+    assert f"tablas: {results / 'depth' / 'trials.csv'} y " in said
+    assert main(["sweep", "depth=1", "--dry-run", "--lang", "xx"]) == 2
+    assert "no language 'xx'" in capsys.readouterr().err
+
+
 def test_the_language_of_the_environment(
     results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
