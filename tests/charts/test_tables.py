@@ -182,6 +182,10 @@ def test_units_of_one_trial(tmp_path: Path) -> None:
         found = {(epoch, row["layer"], row["unit"]): row["gradient"] for row in tidy.rows}
         assert found == {key: value for key, value in values.items() if key[0] == epoch and key[2] < 2}
         assert tidy.notes == ("2 units beyond the first 2 of their layer are not drawn (--units)",)
+    one = chart_of("units", {"layers": "2"}).data(run)
+    assert {row["layer"] for row in one.rows} == {2} and len(one.rows) == 3 and not one.notes
+    with pytest.raises(UsageError, match=r"a trial has none of these layers \(recorded: 1, 2\)"):
+        chart_of("units", {"layers": "7,8"}).data(run)
 
 
 def test_norms_of_zero_are_left_out_and_said(tmp_path: Path) -> None:
