@@ -44,9 +44,10 @@ def datasets(
         spec = registry.get(name)
         if download:
             path = spec.fetch(places)
-            if path is not None and not quiet:
-                print(f"fetched: {path}", file=sys.stderr)
         described = describe(name, spec, places)
+        if download and not quiet:
+            told = f"fetched: {path}" if path else f"nothing to fetch: {name} is {described['where'] or 'here'}"
+            print(told, file=sys.stderr)
         parameters = _parameters(spec)
         result = {"dataset": {**described, "parameters": parameters}}
         lines = _in_full(described, parameters)

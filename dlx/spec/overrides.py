@@ -87,8 +87,9 @@ def _put(node: Node | None, assignment: Assignment, above: tuple[PathKey, ...], 
     if not path:
         dropped = _dropped(node, assignment.node)
         if dropped:
+            are = "is" if len(dropped) == 1 else "are"
             notes.append(
-                f"{dotted(above)} is set to {_named(assignment.node)}: the spec's {', '.join(dropped)} is dropped"
+                f"{dotted(above)} is set to {_named(assignment.node)}: the spec's {', '.join(dropped)} {are} dropped"
             )
         return assignment.node
     key, rest = path[0], path[1:]

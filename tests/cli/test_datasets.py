@@ -60,6 +60,13 @@ def test_json(dlx: Call, empty: dict[str, str]) -> None:
     assert {"validation", "split", "train_limit", "scaling"} < parameters
 
 
+@pytest.mark.parametrize(("name", "where"), [("csv", "where path says"), ("digits", "within dlx")])
+def test_what_is_not_to_be_downloaded_is_told(dlx: Call, empty: dict[str, str], name: str, where: str) -> None:
+    done = dlx("datasets", name, "--download", **empty)
+    assert (done.returncode, done.stderr) == (0, f"nothing to fetch: {name} is {where}\n")
+    assert dlx("datasets", name, "--download", "--quiet", **empty).stderr == ""
+
+
 def test_mistakes(dlx: Call, empty: dict[str, str]) -> None:
     done = dlx("datasets", "mnits", **empty)
     assert (done.returncode, done.stdout) == (2, "")

@@ -36,7 +36,7 @@ def test_what_the_spec_does_not_have_is_made() -> None:
 def test_a_name_resets_its_siblings_and_says_so(path: str) -> None:
     experiment = load_text(SPEC, [f"{path}=adam"])
     assert experiment.trials[0].setting.training.optimizer.learning_rate == 0.001
-    assert experiment.notes == ("training.optimizer is set to 'adam': the spec's learning_rate, momentum is dropped",)
+    assert experiment.notes == ("training.optimizer is set to 'adam': the spec's learning_rate, momentum are dropped",)
     assert load_text("model: mlp", [f"{path}=sgd"]).notes == ()
 
 
