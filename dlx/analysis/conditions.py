@@ -59,8 +59,14 @@ class Condition:
 
 
 def value_of(trial: Trial, path: str) -> Any:
-    """What a trial has at a path of its setting or under a word of :data:`OWN`; None where it has no such path."""
-    return OWN[path](trial) if path in OWN else trial.setting.get(path)
+    """What a trial has at a path of its setting or under a word of :data:`OWN`; None where it has no such path.
+
+    A path that is null in one trial stands for the name of the member that is there in another.
+    """
+    if path in OWN:
+        return OWN[path](trial)
+    there = (known for known in (path, f"{path}.name", f"{path}.method") if known in trial.setting)
+    return trial.setting.get(next(there, path))
 
 
 def _ordered(value: Any) -> bool:

@@ -54,6 +54,15 @@ def test_several_hold_together(values: list[Any]) -> None:
     assert bool(held) == all(select([trial(values[0])], parse(f"depth={inline(value)}")) for value in values)
 
 
+@pytest.mark.parametrize("name", ["rebalance", "dataset.rebalance"])
+def test_a_member_by_the_heading_of_its_column(name: str) -> None:
+    """Null in one trial and a member with settings in another: the column is called as the path that is null."""
+    settings = [{"dataset.rebalance": None}, {"dataset.rebalance.name": "rbm", "dataset.rebalance.hidden": 10}]
+    trials = [Trial(Path("x"), "x", "done", seed, Setting(setting)) for seed, setting in enumerate(settings)]
+    for condition, seeds in (("=rbm", [1]), ("=null", [0]), ("=none", [0]), ("!=rbm", [0]), ("!=null", [1])):
+        assert [one.seed for one in select(trials, parse(f"{name}{condition}"))] == seeds, condition
+
+
 @given(st.text(st.sampled_from('ab.=!<>,[]{}"\\ 01-\n'), max_size=25))
 def test_any_text_is_conditions_or_a_clear_refusal(text: str) -> None:
     try:
