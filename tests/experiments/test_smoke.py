@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import math
 import re
 import shlex
 import sys
@@ -88,6 +89,27 @@ def test_every_trial_is_done(smallest: Experiment, results: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == [trial.id for trial in smallest.trials]
     assert {row["state"] for row in rows} == {"done"}
+
+
+def test_gradients_of_convolutional_nets_are_finite_in_every_layer(
+    name: str, smallest: Experiment, results: Path
+) -> None:
+    """Every layer with a kernel has them, before training and after."""
+    if not name.startswith("convnets/"):
+        pytest.skip("no convolutional net")
+    for trial in smallest.trials:
+        tables = {}
+        for table in ("layers", "gradients"):
+            path = results / smallest.name / "trials" / trial.id / f"{table}.csv"
+            with path.open(encoding="utf-8", newline="") as file:
+                tables[table] = list(csv.DictReader(file))
+        layers = {row["layer"] for row in tables["layers"]} - {""}
+        epochs = {row["epoch"] for row in tables["gradients"]}
+        assert len(epochs) > 1
+        for epoch in epochs:
+            found = {row["layer"] for row in tables["gradients"] if row["epoch"] == epoch and row["grad_norm"]}
+            assert found - {""} == layers
+        assert all(math.isfinite(float(row["grad_norm"])) for row in tables["gradients"])
 
 
 def test_the_commands_that_are_given_with_it_work(
