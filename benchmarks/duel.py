@@ -19,7 +19,7 @@ from benchmarks.report import microseconds
 ROOT = Path(__file__).resolve().parent.parent
 Task = Mapping[str, Any]
 Contender = tuple[str, Task]
-"""A module of :mod:`benchmarks.contenders`, and what it is to do."""
+"""A module of :mod:`benchmarks.contenders`, and what it is to do; ``environment``: variables of its process."""
 
 
 class ContenderFailedError(Exception):
@@ -64,7 +64,7 @@ class Child:
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process writes to it
         command = [sys.executable, "-m", f"benchmarks.contenders.{module}", json.dumps(task)]
         self._process = subprocess.Popen(
-            command, cwd=ROOT, env=environment(), text=True,
+            command, cwd=ROOT, env={**environment(), **task.get("environment", {})}, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._printed,
         )  # fmt: skip
         self._answer()

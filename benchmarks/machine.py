@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from dlx import devices
+
 PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "keras": ("keras",), "jax": ("jax",), "numpy": ("numpy",)}
 """Packages that matter, each under the names that it is distributed by."""
 
@@ -14,7 +16,7 @@ PACKAGES = {"tensorflow": ("tensorflow", "tensorflow-cpu"), "keras": ("keras",),
 def hardware() -> str:
     """Cores, memory, operating system; no names of machines."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    gpu = "a GPU" if Path("/dev/nvidia0").exists() else "no GPU"
+    gpu = ", ".join(each.name for each in devices.gpus()) or "no GPU"
     parts = [f"{cores} cores ({platform.machine()}{_processor()})", gpu]
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

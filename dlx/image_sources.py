@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from dlx.datasets._folder import Part
 
 DEFAULT_KEPT_BYTES = 2 << 30
+_RUN = 8
+"""Images at most that a thread makes before it asks for more: handing over each costs a tenth of a small one."""
 
 
 def kept_limit() -> int:
@@ -135,10 +137,12 @@ class MadeSource(Source):
     def _fill(self, found: Array, rows: Array, places: Sequence[int]) -> None:
         """Make the images of ``rows`` that are to stand at ``places`` of ``found``, on all cores."""
 
-        def make(at: int) -> None:
-            found[at] = self.make(int(rows[at]))
+        def make(run: Sequence[int]) -> None:
+            for at in run:
+                found[at] = self.make(int(rows[at]))
 
-        for _ in images.in_parallel(make, places):
+        size = max(1, min(_RUN, len(places) // images.cores()))
+        for _ in images.in_parallel(make, [places[at : at + size] for at in range(0, len(places), size)]):
             pass
 
 

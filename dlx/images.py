@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +141,8 @@ def as_bytes(image: Image, channels: int) -> Image:
     if _is_transparent(image):
         over = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(over, image.convert("RGBA"))
-    return image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)  # which copies even what is of that mode
 
 
 def in_parallel(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
@@ -192,10 +193,9 @@ def _opened(content: bytes | Path) -> Iterator[Image]:
 
     if isinstance(content, bytes) and not content:
         raise Unreadable("the file is empty")
-    stream = io.BytesIO(content) if isinstance(content, bytes) else content
     _prepare()
     try:
-        with Image.open(stream, formats=_FORMATS) as image:
+        with _stream(content) as stream, Image.open(stream, formats=_FORMATS) as image:
             if image.width * image.height > LARGEST:
                 raise Unreadable(f"{image.width:,} × {image.height:,} pixels are more than an image is read with")
             yield image
@@ -207,6 +207,11 @@ def _opened(content: bytes | Path) -> Iterator[Image]:
         if type(error).__module__.partition(".")[0] in ("PIL", "struct", "zlib"):
             raise Unreadable(str(error) or type(error).__name__) from None
         raise
+
+
+def _stream(content: bytes | Path) -> BinaryIO:
+    """A file is read in pieces that hold most photographs: Pillow asks for few bytes at a time."""
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb", buffering=1 << 17)
 
 
 def _upright(image: Image) -> Image:

@@ -7,7 +7,6 @@ tables, probes, evaluation, checkpoints.
 from __future__ import annotations
 
 import csv
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,6 @@ def _timed(method: Any, took: list[float]) -> Any:
 
 def main() -> None:
     channel, asked = Channel(), task()
-    os.environ.update(asked.get("environment", {}))
     from dlx import schedule
     from dlx.interruption import Stop
     from dlx.spec import load_text

@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmarks.contenders.channel import Channel, Reply, serve_timed, task
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 
@@ -30,6 +29,7 @@ def model(network: str) -> Any:
 
 def main() -> None:
     channel, asked = Channel(), task()
+    os.environ["KERAS_BACKEND"] = asked["backend"]
     from benchmarks import data
 
     train = data.splits(asked["synthetic"]).train

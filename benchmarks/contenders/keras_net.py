@@ -15,15 +15,9 @@ def main() -> None:
     import keras
 
     from benchmarks import data
-    from dlx.datasets import Places
-    from dlx.datasets.cifar10 import Spec as Cifar10
     from dlx.models.cifar_resnet import Spec as ResNet
 
-    if asked["synthetic"]:
-        data.replace_images()
-    train = Cifar10(validation=5000, train_limit=asked["images"]).load(Places.here(download=False)).train
-    assert train.arrays is not None
-    images, labels = train.arrays
+    images, labels = data.first(asked["images"], asked["synthetic"])
     inputs = images.astype("float32") / 255
     net = ResNet(depth=asked["depth"]).build((32, 32, 3), 10)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -44,15 +44,15 @@ class Setup:
         task = {"spec": spec, "results": str(self.scratch / name), "epochs": epochs, "synthetic": self.synthetic}
         return "dlx_trial", {**task, **more}
 
-    def fit(self, *, network: str, batch_size: int, epochs: int) -> Contender:
+    def fit(self, *, network: str, batch_size: int, epochs: int, backend: str = "tensorflow", **more: Any) -> Contender:
         """Plain Keras."""
         task = {"network": network, "batch_size": batch_size, "epochs": epochs, "synthetic": self.synthetic}
-        return "keras_fit", task
+        return "keras_fit", {**task, "backend": backend, **more}
 
-    def jax(self, *, network: str, batch_size: int, epochs: int) -> Contender:
+    def jax(self, *, network: str, batch_size: int, epochs: int, **more: Any) -> Contender:
         """A loop written by hand."""
         task = {"network": network, "batch_size": batch_size, "epochs": epochs, "synthetic": self.synthetic, "seed": 1}
-        return "jax_scan", task
+        return "jax_scan", {**task, **more}
 
 
 NOTHING = "{gradients: null, activations: null}"

@@ -7,9 +7,9 @@ step then runs over the window, so that resident and streamed training give the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,17 +34,25 @@ class Stream:
     """A part read in windows of about 16 MiB, a few ahead of the step that is running.
 
     Windows are aligned to multiples of ``length`` steps from the beginning of the epoch, and
-    all have the same shape, the rest of the last one being zeros that no step looks at.
+    all have the same shape, the rest of the last one being zeros that no step looks at. They are
+    given to the device (``to_device``) by the thread that reads them, so that no step waits for that.
     """
 
-    def __init__(self, source: Source, batch_size: int, view: View | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        view: View | None = None,
+        to_device: Callable[[np.ndarray], Any] = np.asarray,
+    ) -> None:
         self._source = source
+        self._to_device = to_device
         self._view = view
         self._batch_size = batch_size
         per_example = max(1, source.nbytes // max(1, len(source)))
         self.length = max(1, WINDOW_BYTES // (per_example * batch_size))
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlx-feed")
-        self._pending: dict[int, Future[Arrays]] = {}
+        self._pending: dict[int, Future[tuple[Any, Any]]] = {}
         self._order = np.empty(0, dtype=np.int32)
         self._draws: np.ndarray | None = None
 
@@ -56,13 +64,13 @@ class Stream:
         self._order = order
         self._draws = draws
 
-    def windows(self, lo: int, hi: int) -> Iterator[tuple[int, int, int, Arrays]]:
+    def windows(self, lo: int, hi: int) -> Iterator[tuple[int, int, int, tuple[Any, Any]]]:
         """What steps lo … hi−1 need: (window's first step, lo, hi within it, (inputs, targets))."""
         for number in range(lo // self.length, -(-hi // self.length)):
             first = number * self.length
             yield first, max(lo, first), min(hi, first + self.length), self._window(number)
 
-    def _window(self, number: int) -> Arrays:
+    def _window(self, number: int) -> tuple[Any, Any]:
         # The current window stays until the next is asked for: a chunk may end inside it.
         self._pending = {key: future for key, future in self._pending.items() if key >= number}
         for key in range(number, number + 1 + AHEAD):
@@ -70,14 +78,14 @@ class Stream:
                 self._pending[key] = self._reader.submit(self._read, self._order, self._draws, key)
         return self._pending[number].result()
 
-    def _read(self, order: np.ndarray, draws: np.ndarray | None, number: int) -> Arrays:
+    def _read(self, order: np.ndarray, draws: np.ndarray | None, number: int) -> tuple[Any, Any]:
         rows = self.length * self._batch_size
         wanted = order[number * rows : (number + 1) * rows]
         if self._view is None or draws is None:
             inputs, targets = self._source.read(wanted)
         else:
             inputs, targets = self._source.view(wanted, self._view, draws[wanted])
-        return _padded(inputs, rows), _padded(targets, rows)
+        return self._to_device(_padded(inputs, rows)), self._to_device(_padded(targets, rows))
 
 
 def read_ahead(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[Arrays]:

@@ -132,7 +132,8 @@ class Program(ABC):
         self._parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
         self.examples = len(splits.train)
         self.steps = -(-self.examples // self.batch_size)
-        self._scaling = self._to_device(splits.scaling.subtract), self._to_device(splits.scaling.divide)
+        subtract, divide = splits.scaling.subtract, splits.scaling.divide
+        self._scaling = self._to_device(subtract) if subtract.any() else None, self._to_device(divide)
         present = {id(source): source for source in self._parts.values() if source is not None}
         self._resident = {key: kept for key, kept in self._resident.items() if key in present}
         if self.stage.view is not None:  # what is trained on is not what would be kept
@@ -143,8 +144,9 @@ class Program(ABC):
                 inputs, targets = map(self._to_device, arrays)
                 self._resident[key] = (source, inputs, targets)
         streamed = id(splits.train) not in self._resident
-        self._stream = feed.Stream(splits.train, self.batch_size, self.stage.view) if streamed else None
-        self._window: tuple[Any, tuple[Tensor, ...]] = None, ()
+        self._stream = (
+            feed.Stream(splits.train, self.batch_size, self.stage.view, self._to_device) if streamed else None
+        )
 
     def count(self, part: str) -> int:
         """Examples in ``train``, ``validation`` or ``test``; 0 where there is no such part."""
@@ -193,9 +195,7 @@ class Program(ABC):
             return
         in_order = self._to_device(np.arange(self._stream.length * self.batch_size, dtype=np.int32))
         for first, start, end, window in self._stream.windows(lo, hi):
-            if self._window[0] is not window:  # a chunk may end inside a window
-                self._window = window, tuple(map(self._to_device, window))
-            self._take_steps(rows, (start, end, first, self._first_step), in_order, *self._window[1])
+            self._take_steps(rows, (start, end, first, self._first_step), in_order, *window)
 
     def _step(
         self, values: Values, state: Sequence[Tensor], batch: Batch, words: Tensor, step: Tensor
@@ -467,9 +467,10 @@ def to_host(value: Tensor) -> np.ndarray:
     return np.array(value.numpy() if hasattr(value, "numpy") else value)
 
 
-def scaled(inputs: Tensor, subtract: Tensor, divide: Tensor) -> Tensor:
-    """Stored inputs as the network sees them."""
-    return (ops.cast(inputs, "float32") - subtract) / divide
+def scaled(inputs: Tensor, subtract: Tensor | None, divide: Tensor) -> Tensor:
+    """Stored inputs as the network sees them; ``subtract`` is None where it is 0: a pass over them less."""
+    values = ops.cast(inputs, "float32")
+    return (values if subtract is None else values - subtract) / divide
 
 
 def accumulate(accumulated: Sequence[Tensor], added: Sequence[Tensor]) -> list[Tensor]:

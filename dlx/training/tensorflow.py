@@ -91,7 +91,7 @@ class TensorFlowProgram(Program):
         gpu = bool(tf.config.list_physical_devices("GPU"))
         self._xla = (gpu or not _convolves(stage.model)) and devices == 1
         self._sums_by_products = self._xla and not gpu
-        self._loops: dict[int, Any] = {}
+        self._loops: dict[tuple[int, bool], Any] = {}
         self._evaluation = tf.function(self._evaluate_in_blocks, autograph=False, reduce_retracing=True)
 
     def _to_device(self, array: np.ndarray) -> Tensor:
@@ -114,32 +114,37 @@ class TensorFlowProgram(Program):
     def _take_steps(
         self, rows: int, bounds: tuple[int, int, int, int], order: Tensor, inputs: Tensor, targets: Tensor
     ) -> None:
-        if rows not in self._loops:
+        in_order = self._xla or self._stream is not None
+        if (rows, in_order) not in self._loops:
             # A single smaller batch at an epoch's end is not worth compiling by XLA.
             xla = self._xla and rows == self.batch_size
 
             def steps(*arguments: Any) -> list[Tensor]:
                 self._key = ThreefryKey if xla else StepKey  # TensorFlow's own kernels have no Threefry
-                return self._steps(rows, *arguments)
+                return self._steps(rows, in_order, *arguments)
 
-            self._loops[rows] = tf.function(steps, jit_compile=xla, autograph=False)
+            self._loops[rows, in_order] = tf.function(steps, jit_compile=xla, autograph=False)
         if self._xla and self._stream is None:
             inputs, targets = self._in_order
         words = tf.constant(self._words, tf.uint32)
         numbers = [tf.constant(number, tf.int32) for number in bounds]
-        self._accumulated = self._loops[rows](numbers, words, order, inputs, targets, self._scaling, self._accumulated)
+        steps_of = self._loops[rows, in_order]
+        self._accumulated = steps_of(numbers, words, order, inputs, targets, self._scaling, self._accumulated)
         self._accumulated[0].numpy()  # waiting for the accumulators is waiting for the steps
 
     def _steps(
-        self, rows: int, bounds: Sequence[Tensor], words: Tensor, order: Tensor, inputs: Tensor, targets: Tensor,
-        scaling: Sequence[Tensor], accumulated: Sequence[Tensor],
+        self, rows: int, in_order: bool, bounds: Sequence[Tensor], words: Tensor, order: Tensor, inputs: Tensor,
+        targets: Tensor, scaling: Sequence[Tensor], accumulated: Sequence[Tensor],
     ) -> list[Tensor]:  # fmt: skip
-        """The compiled program: the examples of step s stand in ``order`` from row (s − offset)·batch on."""
+        """The compiled program: the examples of step s stand in ``order`` from row (s − offset)·batch on.
+
+        ``in_order``: as the examples themselves do, so that no step copies its own out of all.
+        """
         lo, hi, offset, first_step = bounds
 
         def body(step: Tensor, accumulated: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
             first = (step - offset) * self.batch_size
-            if self._xla:
+            if in_order:
                 taken, wanted = (_rows(array, first, rows) for array in (inputs, targets))
             else:
                 taken, wanted = (tf.gather(array, tf.slice(order, [first], [rows])) for array in (inputs, targets))

@@ -179,13 +179,15 @@ def test_watching_changes_no_bit(program: MakeProgram, build: str) -> None:
     assert list(bits(watched.weights()).values()) == list(bits(unwatched.weights()).values())
 
 
+@pytest.mark.parametrize("build", ["dense", "convolution"])
 def test_streamed_data_give_the_same_bits(
-    program: MakeProgram, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    program: MakeProgram, engine: Engine, monkeypatch: pytest.MonkeyPatch, build: str
 ) -> None:
-    splits = made_splits()
+    splits = made_splits(shape=(6, 6, 1))
+    stages = {"dense": lambda: dropout_net(splits), "convolution": lambda: supervised(cnn(splits), adam())}
 
     def trained() -> tuple[Any, ...]:
-        made = program(lambda: dropout_net(splits), splits)
+        made = program(stages[build], splits)
         numbers = train(made, epochs=2, cuts=(2,))
         evaluated = [made.evaluate(part) for part in ("train", "validation", "test")]
         return evaluated, [(n.sums, n.gradient_norms) for n in numbers], list(bits(made.weights()).values())
@@ -193,7 +195,7 @@ def test_streamed_data_give_the_same_bits(
     resident = trained()
     monkeypatch.setenv("DLX_RESIDENT_BYTES", "0")
     for rows in (1, 3):
-        monkeypatch.setattr(feed, "WINDOW_BYTES", rows * 10 * 12)
+        monkeypatch.setattr(feed, "WINDOW_BYTES", rows * 10 * splits.train.nbytes // len(splits.train))
         streamed = trained()
         if engine.name == "jax":  # XLA compiles anew for other shapes, and may round otherwise
             losses = [[sums["loss"] for sums in evaluated] for evaluated in (streamed[0], resident[0])]
