@@ -106,8 +106,8 @@ def read_folder(network: Trained, path: Path, part: str) -> Examples:
     :class:`~dlx.errors.DataError`.
     """
     from dlx.datasets import _folder
-    from dlx.image_sources import ImageFiles
     from dlx.images import listed
+    from dlx.sources.images import ImageFiles
 
     height, width, channels = _taken(network, str(path))
     if network.info.largest != 255.0:

@@ -180,7 +180,7 @@ def _layer_parameters(stage: Stage) -> tuple[LayerParameters, ...]:
 
 def _variations(trial: Trial, planned: PlannedStage, splits: Splits) -> dict[str, np.ndarray | None]:
     """For R²: the variation of each part's targets, which an autoencoder's inputs are."""
-    from dlx.sources import variation, variation_of_inputs
+    from dlx.sources.statistics import variation, variation_of_inputs
 
     if not planned.spec.supervised:
         return {}

@@ -135,7 +135,8 @@ class Trained:
     @cached_property
     def scaling(self) -> Scaling:
         """How inputs are scaled; data are only loaded where it depends on them."""
-        from dlx.sources import ArraySource, scaling_of
+        from dlx.datasets._division import scaling_of
+        from dlx.sources import ArraySource
 
         dataset = self.trial.setting.dataset
         if dataset.scaling == "standardize" or not dataset.download_bytes():
@@ -226,7 +227,7 @@ class Trained:
         the same engine with as many threads. Raises :class:`~dlx.errors.DataError` where the
         data are not there, :class:`~dlx.errors.UsageError` where they have no such part.
         """
-        from dlx.sources import variation
+        from dlx.sources.statistics import variation
 
         splits = self.splits
         if not isinstance(part, str):

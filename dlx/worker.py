@@ -71,7 +71,7 @@ class Worker:
         ``seed``: that of a trial to be trained, which ``dataset.rebalance`` draws by; None leaves the
         classes as they are. ``between`` is called now and then where that takes long.
         """
-        from dlx.sources import with_labels
+        from dlx.datasets._division import with_labels
 
         identity = json.dumps([dataset.digest(), dataset.model_dump(mode="json"), str(dataset.fold)], sort_keys=True)
         if self._data is None or self._data[0] != identity:
@@ -80,7 +80,7 @@ class Worker:
             self._data = identity, splits if dataset.labelled is None else with_labels(splits, dataset.labelled)
         if dataset.rebalance is None or seed is None:
             return self._data[1]
-        from dlx.evening import evened
+        from dlx.rebalancing._evening import evened
 
         if self._even is None or self._even[0] != f"{seed} {identity}":
             self._even = f"{seed} {identity}", evened(self._data[1], dataset.rebalance, seed, between)

@@ -43,7 +43,7 @@ class Recorded(Layer):
     def build(self) -> Any:
         import keras
 
-        from dlx import keras_image_layers
+        from dlx.keras_layers import images as keras_image_layers
 
         made = getattr(keras_image_layers if self.kind in _OWN else keras.layers, self.kind)
         return made(**self.config, **self._drawing(), name=self.name)

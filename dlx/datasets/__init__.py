@@ -343,13 +343,13 @@ class InMemory(DatasetSpec):
         """All training and test examples in official order, verified; raises :class:`~dlx.errors.DataError`."""
 
     def load(self, places: Places) -> Splits:
-        from dlx.sources import arrange, divide
+        from dlx.datasets._division import arrange, divide
 
         self.sizes()  # impossible settings are told before a download is begun
         splits = self.completed(divide(self, arrange(self, self.official(places))))
         if self.sides is None:
             return splits
-        from dlx.image_sources import resized
+        from dlx.datasets._images import resized
 
         return resized(splits, self.sides)
 

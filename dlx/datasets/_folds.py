@@ -93,7 +93,7 @@ class Fold:
         """(trained on, held out) of the examples with these targets, in original order."""
         import numpy as np
 
-        from dlx.sources import hold_out_shuffled, hold_out_stratified, ranks
+        from dlx.datasets._division import hold_out_shuffled, hold_out_stratified, ranks
 
         if self.folds is None:
             held, key = self.info(info).test, _KEY_OF_HOLDOUT + (self.repeat << 64)

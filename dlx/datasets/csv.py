@@ -162,8 +162,8 @@ class Spec(InMemory):
 
     def completed(self, splits: Splits) -> Splits:
         from dlx.datasets._columns import fill_of, filled
+        from dlx.datasets._division import scaling_of
         from dlx.datasets._table import read_table
-        from dlx.sources import scaling_of
 
         _read.cache_clear()  # the parts are made: neither arrays nor table need stay in memory beside them
         read_table.cache_clear()

@@ -61,7 +61,8 @@ class Spec(InMemory):
 
     def official(self, places: Places) -> Official:
         from dlx.datasets import _formats
-        from dlx.sources import TEST_KEY, Official, hold_out_stratified
+        from dlx.datasets._division import TEST_KEY, hold_out_stratified
+        from dlx.sources import Official
 
         pixels, numbers = _formats.read_digits_csv(_FILE, examples=sum(_COUNTS))
         kept, held = hold_out_stratified(numbers, _TEST_COUNTS, TEST_KEY)

@@ -122,7 +122,7 @@ class Spec(DatasetSpec):
         return tuple(notes)
 
     def load(self, places: Places) -> Splits:
-        from dlx.image_sources import of_folder
+        from dlx.datasets._images import of_folder
 
         try:
             return of_folder(self, _folder.look(self.path).root, self._parts(), _STANDARDIZED_BY)

@@ -33,7 +33,8 @@ class _Text(Container):
 
     def read(self, path: Path, info: DatasetInfo) -> Official:
         from dlx.datasets import _formats
-        from dlx.sources import TEST_KEY, Official, hold_out_stratified
+        from dlx.datasets._division import TEST_KEY, hold_out_stratified
+        from dlx.sources import Official
 
         pixels, digits = _formats.read_semeion(path, sum(_COUNTS))
         kept, held = hold_out_stratified(digits, _TEST_COUNTS, TEST_KEY)

@@ -81,7 +81,8 @@ class Spec(DatasetSpec):
         return hashlib.sha256(f"tfds {_known(self.dataset).full_name}\n".encode()).hexdigest()
 
     def load(self, places: Places) -> Splits:
-        from dlx.image_sources import Encoded, of_parts
+        from dlx.datasets._images import of_parts
+        from dlx.sources.images import Encoded
 
         known = _known(self.dataset)
         height, width, channels = self.whole().input_shape

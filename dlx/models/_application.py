@@ -9,8 +9,8 @@ from pydantic import Field
 
 from dlx.applications import CLASSES, Application, File
 from dlx.errors import FieldError, nearest
-from dlx.image_layers import Preprocessing, verify_images
 from dlx.layers import Shape
+from dlx.layers.images import Preprocessing, verify_images
 from dlx.models import ModelSpec
 from dlx.network import Network
 

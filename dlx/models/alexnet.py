@@ -8,9 +8,9 @@ from pydantic import Field
 
 from dlx.activations import ActivationName
 from dlx.fields import Fraction, Positive
-from dlx.image_layers import GroupedConv2D, LocalResponseNormalization, verify_images
 from dlx.initializers import Initializer, KernelAndBias
 from dlx.layers import Activation, Conv2D, Dense, Flatten, Pooling2D, Shape, ZeroPadding2D
+from dlx.layers.images import GroupedConv2D, LocalResponseNormalization, verify_images
 from dlx.models import ModelSpec, Published, _blocks
 from dlx.network import Network
 

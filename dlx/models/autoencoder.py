@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from dlx.activations import ActivationName
-from dlx.decoders import Conv2DTranspose, Reshape, TransposedConv2D, TransposedDense
 from dlx.errors import FieldError
 from dlx.fields import Positive
 from dlx.initializers import Initializer, KernelAndBias
 from dlx.layers import Activation, Conv2D, Dense, Flatten, Layer, Shape, transposed_positions
+from dlx.layers.decoders import Conv2DTranspose, Reshape, TransposedConv2D, TransposedDense
 from dlx.models import ListOf, ModelSpec
 from dlx.network import Network, at
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from dlx.activations import ActivationName
-from dlx.image_layers import IdentityShortcut, verify_images
 from dlx.initializers import ConstantName, Initializer, KernelAndBias, ScaledByFan
 from dlx.layers import Activation, Add, Conv2D, Dense, GlobalAveragePooling2D, Shape
+from dlx.layers.images import IdentityShortcut, verify_images
 from dlx.models import ModelSpec, Published, _blocks
 from dlx.network import Network
 

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from dlx.activations import ActivationName
 from dlx.fields import Fraction, Positive
-from dlx.image_layers import verify_images
 from dlx.initializers import ConstantName, Initializer, KernelAndBias, ScaledByFan
 from dlx.layers import Conv2D, Dense, Flatten, Pooling2D, Shape
+from dlx.layers.images import verify_images
 from dlx.models import ListOf, ModelSpec, _blocks
 from dlx.network import Network
 

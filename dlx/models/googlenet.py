@@ -8,9 +8,9 @@ from pydantic import Field
 
 from dlx.activations import ActivationName
 from dlx.fields import Fraction, NonNegative
-from dlx.image_layers import Concatenate, LocalResponseNormalization, verify_images
 from dlx.initializers import Initializer, KernelAndBias
 from dlx.layers import Activation, Conv2D, Dense, Flatten, GlobalAveragePooling2D, Pair, Pooling2D, Shape
+from dlx.layers.images import Concatenate, LocalResponseNormalization, verify_images
 from dlx.models import ModelSpec, Published, _blocks
 from dlx.network import Network, Node
 

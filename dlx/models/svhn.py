@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dlx.fields import Fraction, Positive
-from dlx.image_layers import LocallyConnected2D, Maxout, SubtractiveNormalization, verify_images
 from dlx.initializers import ConstantName, Initializer, KernelAndBias, ScaledByFan
 from dlx.layers import Activation, Conv2D, Dense, Flatten, Pooling2D, Shape
+from dlx.layers.images import LocallyConnected2D, Maxout, SubtractiveNormalization, verify_images
 from dlx.models import ModelSpec, Published, _blocks
 from dlx.network import Network
 

@@ -289,7 +289,7 @@ def _decoder(block: Block, tied: bool, encoder: Any) -> Any:
     """The Keras layer that turns the block's outputs into its inputs again, without nonlinearity."""
     import keras
 
-    from dlx.keras_decoders import TransposedConv2D, TransposedDense
+    from dlx.keras_layers.decoders import TransposedConv2D, TransposedDense
 
     layer, units = block.layer, block.input_shape[-1]
     bias = layer.initializers.bias.build()

@@ -153,7 +153,7 @@ class BoltzmannStage(Stage):
     ) -> None:
         import keras
 
-        from dlx.keras_boltzmann import BoltzmannLayer
+        from dlx.keras_layers.boltzmann import BoltzmannLayer
 
         self.name = planned.name
         self.metrics = metrics

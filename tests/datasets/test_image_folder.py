@@ -17,8 +17,8 @@ from dlx import images
 from dlx.datasets import Places, _folder
 from dlx.datasets.image_folder import Spec
 from dlx.errors import DataError, FieldError, SpecError
-from dlx.image_sources import ImageFiles
 from dlx.sources import Splits
+from dlx.sources.images import ImageFiles
 from dlx.spec import load_text, load_trial, resolved
 from tests.photographs import fill, picture
 

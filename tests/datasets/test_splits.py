@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dlx.datasets import Places, allocate, registry
+from dlx.datasets._division import hold_out_shuffled, hold_out_stratified
 from dlx.errors import FieldError
-from dlx.sources import hold_out_shuffled, hold_out_stratified
 
 Digits = registry.get("digits")
 
@@ -111,7 +111,7 @@ def test_each_wrong_setting_is_one_error_at_its_field(field: str, value: object)
 def test_ordered_copies_nothing() -> None:
     spec = Digits(split="ordered", validation=100)
     official = spec.official(Places())
-    from dlx.sources import divide
+    from dlx.datasets._division import divide
 
     splits = divide(spec, official)
     assert splits.train.arrays is not None

@@ -15,8 +15,8 @@ from dlx import images
 from dlx.augmentations import registry
 from dlx.cli.main import main
 from dlx.errors import SpecError
-from dlx.image_sources import ImageFiles, Resized
 from dlx.sources import ArraySource
+from dlx.sources.images import ImageFiles, Resized
 from dlx.spec import load_text
 from dlx.training.feed import Stream
 

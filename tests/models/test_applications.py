@@ -18,8 +18,8 @@ import keras
 
 from dlx.applications import application, names
 from dlx.errors import FieldError
-from dlx.image_layers import Preprocessing
 from dlx.initializers import initial_values
+from dlx.layers.images import Preprocessing
 from dlx.models import registry
 from dlx.randomness import generator
 from tests.models.agreement import assert_same

@@ -122,7 +122,7 @@ def test_the_depth_of_a_net_for_house_numbers() -> None:
 
 
 def test_a_locally_connected_layer_has_a_kernel_at_every_position() -> None:
-    from dlx.keras_image_layers import LocallyConnected2D
+    from dlx.keras_layers.images import LocallyConnected2D
 
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(2, 4, 3, 2)).astype(np.float32)
@@ -139,7 +139,7 @@ def test_a_locally_connected_layer_has_a_kernel_at_every_position() -> None:
 
 
 def test_maxout_takes_the_largest_of_neighbouring_maps() -> None:
-    from dlx.keras_image_layers import Maxout
+    from dlx.keras_layers.images import Maxout
 
     maps = np.random.default_rng(0).normal(size=(2, 3, 3, 6)).astype(np.float32)
     expected = np.stack([maps[..., 0:3].max(-1), maps[..., 3:6].max(-1)], axis=-1)
@@ -147,7 +147,7 @@ def test_maxout_takes_the_largest_of_neighbouring_maps() -> None:
 
 
 def test_subtractive_normalization() -> None:
-    from dlx.keras_image_layers import SubtractiveNormalization
+    from dlx.keras_layers.images import SubtractiveNormalization
 
     maps = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype(np.float32)
     expected = np.empty_like(maps)
@@ -159,7 +159,7 @@ def test_subtractive_normalization() -> None:
 
 
 def test_local_response_normalization() -> None:
-    from dlx.keras_image_layers import LocalResponseNormalization
+    from dlx.keras_layers.images import LocalResponseNormalization
 
     maps = np.random.default_rng(0).normal(size=(2, 3, 3, 7)).astype(np.float32)
     expected = np.empty_like(maps)
@@ -173,7 +173,7 @@ def test_local_response_normalization() -> None:
 def test_each_group_sees_its_own_maps() -> None:
     import keras
 
-    from dlx.keras_image_layers import GroupedConv2D
+    from dlx.keras_layers.images import GroupedConv2D
 
     inputs = np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype(np.float32)
     layer = GroupedConv2D(6, (3, 3), 2, padding="same", bias_initializer="ones")
@@ -187,7 +187,7 @@ def test_each_group_sees_its_own_maps() -> None:
 
 
 def test_an_identity_shortcut_takes_positions_and_adds_zeros() -> None:
-    from dlx.keras_image_layers import IdentityShortcut
+    from dlx.keras_layers.images import IdentityShortcut
 
     inputs = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
     found = np.asarray(IdentityShortcut(5, (2, 2))(inputs))

@@ -12,8 +12,8 @@ import pytest
 os.environ.setdefault("DLX_ENGINE", "tensorflow")
 os.environ["KERAS_BACKEND"] = os.environ["DLX_ENGINE"]
 
-from dlx.image_layers import LocalResponseNormalization
 from dlx.layers import Activation, Conv2D, Layer, Pair, Pooling2D, Window
+from dlx.layers.images import LocalResponseNormalization
 from dlx.models import registry
 from dlx.network import Network
 

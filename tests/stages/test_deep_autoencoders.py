@@ -9,9 +9,9 @@ import pytest
 
 from dlx.augmentations import registry as augmentations
 from dlx.datasets import Places, registry
+from dlx.datasets._division import with_labels
 from dlx.errors import SpecError
 from dlx.models import registry as models
-from dlx.sources import with_labels
 from dlx.spec import load_text
 from tests.stages.conftest import Train
 

@@ -11,10 +11,10 @@ import pytest
 from dlx.analysis.metrics import direction
 from dlx.datasets import Places
 from dlx.errors import SpecError, UsageError
-from dlx.evening import NEW, evened
 from dlx.metrics import Metrics
 from dlx.packing import kind
 from dlx.rebalancing import registry
+from dlx.rebalancing._evening import NEW, evened
 from dlx.sources import Splits
 from dlx.spec import load_text
 from dlx.worker import Worker
@@ -94,7 +94,7 @@ def test_classes_are_even_in_the_training_part_alone(method: str) -> None:
 
 
 def test_of_few_labels_those_are_made_even() -> None:
-    from dlx.sources import with_labels
+    from dlx.datasets._division import with_labels
 
     splits = with_labels(load(), 300)
     assert splits.labelled

@@ -1,4 +1,4 @@
-"""The layers of :mod:`dlx.image_layers` that Keras does not have (or not on every backend), in Keras ops.
+"""The layers of :mod:`dlx.layers.images` that Keras does not have (or not on every backend), in Keras ops.
 
 Imported only when a network is built. Registered, so that ``.keras`` files that hold them
 load wherever dlx is importable.

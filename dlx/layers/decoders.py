@@ -102,7 +102,7 @@ class TransposedDense(_Tied):
         return math.prod(inputs[0]) * self.units
 
     def build_beside(self, built: Mapping[str, Any]) -> Any:
-        from dlx import keras_decoders
+        from dlx.keras_layers import decoders as keras_decoders
 
         bias = self.initializers.bias.build()
         return keras_decoders.TransposedDense(built[self.encoder], self.units, True, bias, name=self.name)
@@ -123,7 +123,7 @@ class TransposedConv2D(_Tied):
         return math.prod(inputs[0]) * math.prod(self.kernel) * self.units
 
     def build_beside(self, built: Mapping[str, Any]) -> Any:
-        from dlx import keras_decoders
+        from dlx.keras_layers import decoders as keras_decoders
 
         bias = self.initializers.bias.build()
         return keras_decoders.TransposedConv2D(built[self.encoder], self.units, True, bias, name=self.name)

@@ -54,7 +54,7 @@ class GroupedConv2D(Conv2D):
         return (kernel, Variable("bias", (self.filters,))) if self.use_bias else (kernel,)
 
     def build(self) -> Any:
-        from dlx.keras_image_layers import GroupedConv2D as KerasGroupedConv2D
+        from dlx.keras_layers.images import GroupedConv2D as KerasGroupedConv2D
 
         return KerasGroupedConv2D(
             self.filters,
@@ -79,7 +79,7 @@ class LocalResponseNormalization(Layer):
     beta: float = 0.75
 
     def build(self) -> Any:
-        from dlx.keras_image_layers import LocalResponseNormalization as KerasLocalResponseNormalization
+        from dlx.keras_layers.images import LocalResponseNormalization as KerasLocalResponseNormalization
 
         return KerasLocalResponseNormalization(self.neighbours, self.k, self.alpha, self.beta, name=self.name)
 
@@ -105,7 +105,7 @@ class IdentityShortcut(Layer):
         return math.ceil(height / self.stride[0]), math.ceil(width / self.stride[1]), self.filters
 
     def build(self) -> Any:
-        from dlx.keras_image_layers import IdentityShortcut as KerasIdentityShortcut
+        from dlx.keras_layers.images import IdentityShortcut as KerasIdentityShortcut
 
         return KerasIdentityShortcut(self.filters, self.stride, name=self.name)
 
@@ -121,7 +121,7 @@ class Preprocessing(Layer):
     mode: Literal["caffe", "torch", "tf", "bytes"]
 
     def build(self) -> Any:
-        from dlx.keras_image_layers import Preprocessing as KerasPreprocessing
+        from dlx.keras_layers.images import Preprocessing as KerasPreprocessing
 
         return KerasPreprocessing(self.mode, name=self.name)
 
@@ -155,7 +155,7 @@ class LocallyConnected2D(Layer):
         return sum(variable.size for variable in self.variables(*inputs))
 
     def build(self) -> Any:
-        from dlx.keras_image_layers import LocallyConnected2D as KerasLocallyConnected2D
+        from dlx.keras_layers.images import LocallyConnected2D as KerasLocallyConnected2D
 
         return KerasLocallyConnected2D(
             self.filters,
@@ -178,7 +178,7 @@ class Maxout(Layer):
         return (*inputs[0][:-1], inputs[0][-1] // self.pieces)
 
     def build(self) -> Any:
-        from dlx.keras_image_layers import Maxout as KerasMaxout
+        from dlx.keras_layers.images import Maxout as KerasMaxout
 
         return KerasMaxout(self.pieces, name=self.name)
 
@@ -188,6 +188,6 @@ class SubtractiveNormalization(Layer):
     """Each map minus the mean of all maps over the 3×3 positions around (after Jarrett et al. 2009)."""
 
     def build(self) -> Any:
-        from dlx.keras_image_layers import SubtractiveNormalization as KerasSubtractiveNormalization
+        from dlx.keras_layers.images import SubtractiveNormalization as KerasSubtractiveNormalization
 
         return KerasSubtractiveNormalization(name=self.name)
