@@ -223,7 +223,7 @@ def test_a_node_is_removed_while_it_works(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
     def train(name: str, options: str, **more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "script.py", "tiny.yaml", tmp_path / name, name, options]
+        command = [sys.executable, "script.py", "tiny.yaml", tmp_path / name, name, options, "tensorflow"]
         return subprocess.Popen(
             command, cwd=tmp_path, env=env | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -231,7 +231,12 @@ def test_a_node_is_removed_while_it_works(tmp_path: Path) -> None:
     with two_nodes() as cluster:
         process = train("ray", "{'jobs': 2}", RAY_ADDRESS=cluster.address)
         trials = tmp_path / "ray" / "tiny" / "trials"
-        wait_until(lambda: len([one for one in trials.glob("*/checkpoints/*") if one.is_dir()]) >= 2)
+
+        def both_have_kept_something() -> bool:
+            assert process.poll() is None, process.communicate()[0]
+            return len([one for one in trials.glob("*/checkpoints/*") if one.is_dir()]) >= 2
+
+        wait_until(both_have_kept_something)
         wait_until(lambda: all(list((trial / "checkpoints").glob("[!.]*")) for trial in trials.glob("*/")))
         assert all(read_report(trial) for trial in trials.glob("*/")), "one ended before the node could be removed"
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
