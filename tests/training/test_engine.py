@@ -292,6 +292,7 @@ class TwoPlayers:
     """Two groups with an optimiser each, an update that is no gradient (w ← w + ½), a state, and draws."""
 
     name = "game"
+    view = None
 
     def __init__(self) -> None:
         import keras
