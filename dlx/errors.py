@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 PathKey = str | int
 
@@ -77,7 +78,11 @@ class DataError(UsageError):
 
 
 class ResultsError(UsageError):
-    """A results directory or a table in it that cannot be read or written."""
+    """A results directory or a table in it that cannot be read or written; ``path``: the file, where it is one."""
+
+    def __init__(self, message: str, *, hint: str | None = None, path: Path | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
 
 
 class TrialError(DlxError):

@@ -8,7 +8,6 @@ The one function that ``dlx plot`` and reports call::
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,11 +104,9 @@ def data_of(spec: ChartSpec, subject: Any) -> tuple[Tidy, tuple[str, ...]]:
 
 
 def _without(groups: Sequence[Group], error: ResultsError) -> list[Group]:
-    """Settings without the trial in whose directory the file lies that an error names; none where there is no such."""
-    kept = [
-        replace(group, runs=tuple(run for run in group.runs if f"{run.directory}{os.sep}" not in error.message))
-        for group in groups
-    ]
+    """Settings without the trial in whose directory the file lies that cannot be read; none where there is no such."""
+    parents = error.path.parents if error.path is not None else ()
+    kept = [replace(group, runs=tuple(run for run in group.runs if run.directory not in parents)) for group in groups]
     same = sum(len(group.runs) for group in kept) == sum(len(group.runs) for group in groups)
     return [] if same else [group for group in kept if group.runs]
 

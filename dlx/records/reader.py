@@ -52,7 +52,9 @@ class Rows:
         try:
             return self.cells[name]
         except KeyError:
-            raise ResultsError(f"{self.path} has no column {name!r}", hint=nearest(name, self.cells)) from None
+            raise ResultsError(
+                f"{self.path} has no column {name!r}", hint=nearest(name, self.cells), path=self.path
+            ) from None
 
     def texts(self, name: str) -> list[str]:
         """A column of text, without what was added against spreadsheets."""
@@ -86,7 +88,9 @@ class Rows:
         raise self._not_a_number(cell, name, row)
 
     def _not_a_number(self, cell: str, name: str, row: int) -> ResultsError:
-        return ResultsError(f"{self.path}, row {row + 1}, column {name!r}: {cell[:64]!r} is not a number")
+        return ResultsError(
+            f"{self.path}, row {row + 1}, column {name!r}: {cell[:64]!r} is not a number", path=self.path
+        )
 
 
 def read_table(path: Path, limit: int = LIMIT) -> Rows:
@@ -104,9 +108,9 @@ def read_content(path: Path, limit: int = LIMIT) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ResultsError(f"cannot read {path}: {error.strerror or error}", path=path) from error
     if len(content) > limit:
-        raise ResultsError(f"{path} is larger than {limit:,} bytes")
+        raise ResultsError(f"{path} is larger than {limit:,} bytes", path=path)
     return content
 
 
@@ -116,7 +120,7 @@ def parse_table(content: bytes, path: Path) -> Rows:
     try:
         text = whole.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ResultsError(f"{path} is not a table: byte {error.start} is not UTF-8") from None
+        raise ResultsError(f"{path} is not a table: byte {error.start} is not UTF-8", path=path) from None
     columns = _quoted_columns if '"' in text or "\r" in text else _plain_columns
     return Rows(path, columns(text, path), torn)
 
@@ -130,9 +134,9 @@ def _names(header: list[str], path: Path) -> list[str]:
     """The column names in a header. Raises :class:`~dlx.errors.ResultsError` for one that is none."""
     names = [parse_text(name) for name in header]
     if not header or len(names) > _MOST_COLUMNS:
-        raise ResultsError(f"{path} is not a table: it has {len(names) or 'no'} columns")
+        raise ResultsError(f"{path} is not a table: it has {len(names) or 'no'} columns", path=path)
     if len(set(names)) != len(names):
-        raise ResultsError(f"{path} is not a table: two columns have one name")
+        raise ResultsError(f"{path} is not a table: two columns have one name", path=path)
     return names
 
 
@@ -162,7 +166,7 @@ def _quoted_columns(text: str, path: Path) -> dict[str, list[str]]:
 
 
 def _wrong_width(path: Path, number: int, cells: int, columns: int) -> ResultsError:
-    return ResultsError(f"{path}, row {number}: {cells} cells for {columns} columns")
+    return ResultsError(f"{path}, row {number}: {cells} cells for {columns} columns", path=path)
 
 
 def _quoted_rows(text: str, path: Path) -> Iterator[list[str]]:
@@ -173,5 +177,5 @@ def _quoted_rows(text: str, path: Path) -> Iterator[list[str]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise ResultsError(f"{path}, line {rows.line_num}: {error}") from None
+            raise ResultsError(f"{path}, line {rows.line_num}: {error}", path=path) from None
         yield row or [""]
