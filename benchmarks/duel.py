@@ -52,9 +52,13 @@ class Rounds:
         """Seconds that the first round took longer than the others."""
         return max(0.0, float(self.first["round"]) - statistics.median(self.values("round")))
 
+    def median(self, key: str = "seconds") -> float:
+        """The middle round."""
+        return statistics.median(self.values(key))
+
     def text(self) -> str:
         """The fastest round's time of a step, and the median."""
-        return f"{microseconds(self.best())} (median {microseconds(statistics.median(self.values()))})"
+        return f"{microseconds(self.best())} (median {microseconds(self.median())})"
 
 
 class Child:
@@ -127,3 +131,11 @@ def _short(heard: Rounds) -> str:
 def ratio(one: Rounds, other: Rounds) -> float:
     """How many times the other's time one takes, each in its fastest round."""
     return one.best() / other.best()
+
+
+def paired(one: Rounds, other: Rounds) -> float:
+    """The same by the median over the turns: for steps so long that no round is left undisturbed.
+
+    The fastest of such rounds is chance, but two rounds of a turn stand close together, and meet much the same machine.
+    """
+    return statistics.median(mine / theirs for mine, theirs in zip(one.values(), other.values(), strict=True))

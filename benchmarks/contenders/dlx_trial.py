@@ -18,11 +18,12 @@ class Rounds:
     """An observer of the trial that times its epochs and, between rounds, does not return.
 
     The end of the last chunk and the end of the epoch divide an epoch into its steps and
-    what follows them. Of trials that train together the one that is heard of first is timed:
-    while it is held, the others wait for it.
+    what follows them. Without ``epochs`` a round is a chunk, and so short that two of them are
+    taken on the same machine even where it changes from second to second. Of trials that train
+    together the one that is heard of first is timed: while it is held, the others wait for it.
     """
 
-    def __init__(self, channel: Channel, epochs: int, results: Path, stop: Any) -> None:
+    def __init__(self, channel: Channel, epochs: int | None, results: Path, stop: Any) -> None:
         self._channel, self._epochs, self._results, self._stop = channel, epochs, results, stop
         self._steps_took: list[float] = []
         self._rest_took: list[float] = []
@@ -31,6 +32,7 @@ class Rounds:
         self._accuracy: float | None = None
         self._trial: str | None = None
         self._left = 0
+        self._taken = 0
         self._asked = self._began = self._stepped = 0.0
 
     def __call__(self, event: Any) -> None:
@@ -39,9 +41,12 @@ class Rounds:
         self._trial = self._trial or event.trial
         if event.trial != self._trial:
             return
-        if isinstance(event, StepsDone) and event.step == event.steps:
+        if isinstance(event, StepsDone) and (self._epochs is None or event.step == event.steps):
             self._stepped = time.perf_counter()
-            self._steps_took.append((self._stepped - self._asked) / event.steps)
+            self._steps_took.append((self._stepped - self._asked) / (event.step - self._taken))
+            if self._epochs is None:
+                self._taken = event.step % event.steps
+                self._hold(event.epoch)
         elif isinstance(event, EpochEnded):
             now = time.perf_counter()
             if event.epoch:
@@ -49,7 +54,7 @@ class Rounds:
                 self._accuracy = event.metrics.get("train_accuracy")
                 self._left -= 1
             self._asked = now
-            if self._left <= 0:
+            if not event.epoch or (self._epochs is not None and self._left == 0):
                 self._hold(event.epoch)
 
     def listen(self) -> None:
@@ -66,14 +71,14 @@ class Rounds:
         else:
             steps, rest = self._steps_took, self._rest_took
             self._channel.say({
-                "seconds": sum(steps) / len(steps), "rest": sum(rest) / len(rest),
-                "probes": sum(self._probed) / len(steps), "kept": [*self._kept],
+                "seconds": sum(steps) / len(steps), "rest": sum(rest) / len(rest) if rest else None,
+                "ended": len(rest), "probes": sum(self._probed) / len(steps), "kept": [*self._kept],
                 "round": time.perf_counter() - self._began,
                 "accuracy": self._accuracy, "norms": self._norms(epoch),
             })  # fmt: skip
         if not self._channel.wait():
             self._stop.request("the benchmark is over", 143)
-        self._left, self._steps_took, self._rest_took = self._epochs, [], []
+        self._left, self._steps_took, self._rest_took = self._epochs or 0, [], []
         self._probed.clear()
         self._kept.clear()
         self._asked = self._began = time.perf_counter()

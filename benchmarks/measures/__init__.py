@@ -20,8 +20,10 @@ class Setup:
     scratch: Path
     tell: Callable[[str], None]
 
-    def trial(self, name: str, *, network: str, batch_size: int, epochs: int, probes: str, **more: Any) -> Contender:
-        """A trial of dlx, ``epochs`` a round.
+    def trial(
+        self, name: str, *, network: str, batch_size: int, epochs: int | None, probes: str, **more: Any
+    ) -> Contender:
+        """A trial of dlx, ``epochs`` a round; None: a chunk of steps.
 
         ``network``: a name of :data:`MODELS`, hidden units (``30-30``) or a model as in a spec.
         ``images``: train on as many; ``dataset``: another one than MNIST; ``checkpoint``,
