@@ -2,9 +2,9 @@
 
 A layer ``stage_2_block_3_conv_1`` stands in block ``stage_2/block_3`` of stage ``stage_2``; nets
 of the literature keep their own words (``conv4_block2_1_conv``, ``fire_5_squeeze``,
-``inception_4c_3x3``, ``block2_conv1``), and two of them number their convolutions alone
-(``conv2d_57``): there all the names together tell. Layers that are called otherwise stand in no
-block.
+``inception_4c_3x3``, ``block2_conv1``). Two of them number their convolutions alone
+(``conv2d_57``), and NASNet its cells throughout (``normal_conv_1_5``): there all the names together
+tell. Layers that are called otherwise stand in no block.
 """
 
 from __future__ import annotations
@@ -75,10 +75,62 @@ class _ByNumber:
 
 
 _NUMBERED = re.compile(r"(?:conv2d|batch_normalization|activation)(?:_(\d+))?")
-_BY_NUMBER = tuple(
-    _ByNumber(tuple(block for block, count in blocks for _ in range(count)), others)
-    for blocks, others in ((_INCEPTION_V3, _WITHOUT_NUMBER), (_INCEPTION_RESNET_V2, {"average_pooling2d": "mixed_5b"}))
+
+
+class _ByCell:
+    """NASNet: layers end with the cell that they stand in, but for some that Keras numbers.
+
+    Two reduction cells, then three stages of ``repeats`` normal cells, the second and the third
+    behind a reduction cell (Zoph et al. 2018, figure 2).
+    """
+
+    def __init__(self, repeats: int) -> None:
+        self._last = f"normal_conv_1_{3 * repeats}"
+        self._beyond = f"normal_conv_1_{3 * repeats + 1}"
+        self._blocks = {"stem_1": "stem/1", "stem_2": "stem/2"}
+        for stage in range(3):
+            first = stage * repeats
+            if stage:
+                self._blocks[f"reduce_{first}"] = f"stage_{stage + 1}/reduce_{first}"
+            for cell in range(first + (stage > 0), first + repeats + (stage > 0)):
+                self._blocks[str(cell)] = f"stage_{stage + 1}/cell_{cell}"
+        cells = [*self._blocks]
+        halving = [cell for cell in cells if not cell.isdigit()]
+        # What comes from before a reduction is halved as well: by a path of its own, in the cell behind it.
+        behind = [cells[cells.index(cell) + 1] for cell in halving]
+        activations = [cell for cell in cells for _ in range(11 if cell == cells[0] or cell in behind else 12)]
+        numbered = {"activation": activations, "add": halving}
+        numbered |= dict.fromkeys(("zero_padding2d", "cropping2d", "concatenate"), behind)
+        self._numbered = {
+            f"{kind}_{number}" if number else kind: self._blocks[cell]
+            for kind, mine in numbered.items()
+            for number, cell in enumerate(mine)
+        }
+
+    def is_of(self, names: Container[str]) -> bool:
+        """Whether they are its layers; the first ones may be left out, as those are that are frozen."""
+        return "predictions" in names and self._last in names and self._beyond not in names
+
+    def block_of(self, name: str) -> str | None:
+        if name in self._numbered:
+            return self._numbered[name]
+        found = _CELL.fullmatch(name)
+        return self._blocks.get(found[1]) if found else None
+
+
+_CELL = re.compile(r"(?:separable_conv_\d|normal|reduction|adjust)(?:_\w+?)?_(stem_\d|reduce_\d+|\d+)")
+_BY_NUMBER: tuple[_ByNumber | _ByCell, ...] = (
+    *(
+        _ByNumber(tuple(block for block, count in blocks for _ in range(count)), others)
+        for blocks, others in (
+            (_INCEPTION_V3, _WITHOUT_NUMBER),
+            (_INCEPTION_RESNET_V2, {"average_pooling2d": "mixed_5b"}),
+        )
+    ),
+    _ByCell(4),
+    _ByCell(6),
 )
+"""Inception v3, Inception-ResNet v2, NASNet mobile and large."""
 
 
 def block_of(name: str) -> str:

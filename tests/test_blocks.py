@@ -46,7 +46,22 @@ def test_a_block_is_within_itself_and_its_stage() -> None:
 
 MIXED = [f"mixed{number}" for number in range(11)]
 RESIDUAL = [f"block{kind}_{number}" for kind, count in ((35, 10), (17, 20), (8, 10)) for number in range(1, count + 1)]
+
+
+def cells(repeats: int) -> dict[str, str]:
+    """What joins the parts of each of NASNet's cells, and the cell."""
+    joins = {"reduction_concat_stem_1": "stem/1", "reduction_concat_stem_2": "stem/2"}
+    for stage, first in enumerate(range(0, 3 * repeats, repeats)):
+        if stage:
+            joins[f"reduction_concat_reduce_{first}"] = f"stage_{stage + 1}/reduce_{first}"
+        for cell in range(first + bool(stage), first + bool(stage) + repeats):
+            joins[f"normal_concat_{cell}"] = f"stage_{stage + 1}/cell_{cell}"
+    return joins
+
+
 JOINS = {
+    "NASNetMobile": ("stem_bn1", cells(4)),
+    "NASNetLarge": ("stem_bn1", cells(6)),
     "InceptionV3": ("max_pooling2d_1", {name: name for name in MIXED}),
     "InceptionResNetV2": (
         "max_pooling2d_1",
@@ -66,7 +81,8 @@ JOINS = {
 @pytest.mark.parametrize("net", JOINS)
 def test_convolutions_without_words_stand_where_the_graph_has_them(net: str) -> None:
     """A second route: what a module's output depends on, and the one before does not."""
-    network = registry.get("application")(name="application", net=net).network((299, 299, 3), 1000)
+    side = 224 if net == "NASNetMobile" else 331
+    network = registry.get("application")(name="application", net=net).network((side, side, 3), 1000)
     nodes = {node.layer.name: node for node in network.nodes if node.layer}
 
     def needed(name: str) -> set[str]:
@@ -87,7 +103,7 @@ def test_convolutions_without_words_stand_where_the_graph_has_them(net: str) -> 
     kernels = [node.layer.name for node in network.kernel_layers() if node.layer]
     found = blocks_of(nodes)
     assert {name: found[name] for name in kernels} == {name: expected[name] for name in kernels}
-    if net == "InceptionV3":
+    if net != "InceptionResNetV2":
         assert found == expected
     # Tables of gradients have the layers with a kernel, of a net that is tuned only the last of them.
     assert blocks_of(kernels) == {name: found[name] for name in kernels}
@@ -100,6 +116,14 @@ def test_inception_is_grouped_by_module() -> None:
     kernels = [node.layer.name for node in network.kernel_layers() if node.layer]
     stem = ["conv2d", *(f"conv2d_{number}" for number in range(1, 5))]
     assert [group.name for group in grouped(kernels, 20)] == [*stem, *MIXED, "predictions"]
+
+
+def test_the_cells_of_nasnet_make_stages() -> None:
+    network = registry.get("application")(name="application", net="NASNetMobile").network((224, 224, 3), 1000)
+    kernels = [node.layer.name for node in network.kernel_layers() if node.layer]
+    groups = grouped(kernels, 16)
+    assert [group.name for group in groups] == ["stem_conv1", "stem", "stage_1", "stage_2", "stage_3", "predictions"]
+    assert len(grouped(kernels, 20)) == 1 + 2 + 3 * 4 + 2 + 1
 
 
 def names(depth: int) -> list[str]:

@@ -180,14 +180,18 @@ def _is_spec(target: str) -> bool:
 
 
 def _table_of_groups(rows: Sequence[LayerRow], by: Level) -> list[str]:
-    """Neighbours of one block or stage in one row: their numbers, sums, and what comes out of the last."""
+    """Layers of one block or stage in one row: their numbers, sums, and what comes out of the last."""
     from dlx.blocks import together
+
+    # By depth from the output, layers of paths side by side may stand among those of another block.
+    groups: dict[str, list[LayerRow]] = {}
+    for group in together([row.name for row in rows], stages=by == "stage"):
+        groups.setdefault(group.name, []).extend(rows[position] for position in group.positions)
 
     heads = "layers", str(by), "output", "parameters", "multiply-adds", "receptive field"
     table: list[tuple[str, ...]] = [heads]
-    for group in together([row.name for row in rows], stages=by == "stage"):
-        mine = [rows[position] for position in group.positions]
-        if group.name == mine[0].name and not any(row.parameters for row in mine):
+    for name, mine in groups.items():
+        if name == mine[0].name and not any(row.parameters for row in mine):
             continue  # what is between blocks and has no weights
         numbers = [row.layer for row in mine if row.layer is not None]
         ends = sorted({min(numbers), max(numbers)}) if numbers else []
@@ -195,7 +199,7 @@ def _table_of_groups(rows: Sequence[LayerRow], by: Level) -> list[str]:
         table.append(
             (
                 "-".join(map(str, ends)),
-                group.name,
+                name,
                 "x".join(map(str, mine[-1].output_shape)),
                 f"{total:,}" if total else "",
                 f"{sum(row.multiply_adds for row in mine):,}",

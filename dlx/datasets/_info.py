@@ -71,7 +71,8 @@ def allocate(
             called = repr(names[label]) if names else label
             raise FieldError(
                 f"class {called} has {count} of the {total} examples, too few to be in both parts when {held} "
-                f"are held out (none would be left for {side}); hold out another number, or use split: shuffled",
+                f"{'is' if held == 1 else 'are'} held out (none would be left for {side}); hold out another number, "
+                "or use split: shuffled",
                 (part,),
             )
     return tuple(shares)

@@ -43,6 +43,24 @@ def test_a_net_of_the_literature_is_shown_as_published(run: Any) -> None:
     assert run("show", "application", "--set", "model.net=MobileNetV2").startswith("application, input 224x224x3")
 
 
+@pytest.mark.parametrize("net", [("googlenet",), ("application", "--set", "model.net=NASNetMobile")])
+@pytest.mark.parametrize("by", ["block", "stage"])
+def test_a_block_or_stage_has_one_row(run: Any, net: tuple[str, ...], by: str) -> None:
+    """Even where Keras lists its layers among those of another one, or of a classifier beside it."""
+    (network,) = json.loads(run("show", *net, "--json"))["networks"]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for layer in network["layers"]:
+        groups.setdefault(layer["block"].partition("/")[0] if by == "stage" else layer["block"], []).append(layer)
+    del groups[""]
+    expected = [
+        (name, "x".join(map(str, rows[-1]["output_shape"])), f"{sum(row['parameters'] for row in rows):,}")
+        for name, rows in groups.items()
+    ]
+    cells = [line.split() for line in run("show", *net, "--by", by).splitlines()]
+    found = [tuple(row[-5:-2]) for row in cells if len(row) >= 5 and row[-5] in groups]
+    assert found == expected
+
+
 def test_show_takes_an_input_and_settings(run: Any) -> None:
     shown = json.loads(
         run("show", "cnn", "--input", "32x32x1", "--set", "model.dense=[50]", "--outputs", "7", "--json")
