@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -58,8 +59,8 @@ def sweep(
     return carry_out("sweep", [experiment], flags, pooled=len(settings) < len(experiment.trials))
 
 
-def tell_apart(arguments: Sequence[str]) -> tuple[dict[str, str], Path | None]:
-    """The axes with their values, and the spec if there is one.
+def tell_apart(arguments: Sequence[str]) -> tuple[dict[str, str | None], Path | None]:
+    """The axes with their values, None for the usual ones, and the spec if there is one.
 
     Raises :class:`~dlx.errors.UsageError` for two specs, an axis that is given twice or that
     needs values, and :class:`~dlx.errors.SpecError` for one that there is not.
@@ -68,7 +69,7 @@ def tell_apart(arguments: Sequence[str]) -> tuple[dict[str, str], Path | None]:
     from dlx.spec.axes import SHORT, USUAL, axis_path
     from dlx.spec.document import Place
 
-    axes: dict[str, str] = {}
+    axes: dict[str, str | None] = {}
     spec: Path | None = None
     seen: dict[tuple[str, ...], str] = {}
     for argument in arguments:
@@ -92,29 +93,41 @@ def tell_apart(arguments: Sequence[str]) -> tuple[dict[str, str], Path | None]:
         if not equals and usual not in USUAL:
             raise UsageError(f"{argument} needs values", hint=f"for instance {argument}=1,2,3")
         seen[path] = usual
-        axes[usual if usual in SHORT else name.strip()] = values if equals else USUAL[usual]
+        axes[usual if usual in SHORT else name.strip()] = values if equals else None
     return axes, spec
 
 
-def load(axes: Mapping[str, str], spec: Path | None, flags: Flags, random: int | None = None) -> Experiment:
+def load(axes: Mapping[str, str | None], spec: Path | None, flags: Flags, random: int | None = None) -> Experiment:
     """The experiment that the command line asks for; raises :class:`~dlx.errors.SpecError`."""
     import dlx.spec
+    from dlx.spec.axes import USUAL
     from dlx.spec.document import read
     from dlx.studies import study
 
-    sets, seeds = flags.sets or [], flags.seeds
-    if spec is not None:
-        return dlx.spec.load(
-            spec, sets, axes, seeds, random=random, default_seeds=DEFAULT_SEEDS, cap=flags.cap, smoke=flags.smoke,
-        )  # fmt: skip
-    if not axes:
+    sets = flags.sets or []
+    if spec is None and not axes:
         raise UsageError("nothing to vary", hint="see: dlx sweep --help")
+
+    def loaded(axes: Mapping[str, str], seeds: str | None, random: int | None) -> Experiment:
+        if spec is not None:
+            return dlx.spec.load(
+                spec, sets, axes, seeds, random=random, default_seeds=DEFAULT_SEEDS, cap=flags.cap, smoke=flags.smoke,
+            )  # fmt: skip
+        return dlx.spec.load_text(
+            read(place)[0], sets, axes, seeds,
+            name=_folder(axes), file=str(place), random=random, default_seeds=DEFAULT_SEEDS, cap=flags.cap,
+            smoke=flags.smoke,
+        )  # fmt: skip
+
     place = study(axes)
-    return dlx.spec.load_text(
-        read(place)[0], sets, axes, seeds,
-        name=_folder(axes), file=str(place), random=random, default_seeds=DEFAULT_SEEDS, cap=flags.cap,
-        smoke=flags.smoke,
-    )  # fmt: skip
+    values = {name: USUAL[name] if one is None else one for name, one in axes.items()}
+    if "depth" in axes and axes["depth"] is None:
+        # Without the axes it is as good as certain that the spec can be read, and which model it is about.
+        with contextlib.suppress(SpecError):
+            models = {type(trial.setting.model) for trial in loaded({}, None, None).trials}
+            depths = {model.depths for model in models if model.depths}
+            values["depth"] = depths.pop() if len(depths) == 1 else values["depth"]
+    return loaded(values, flags.seeds, random)
 
 
 def _is_file(argument: str) -> bool:

@@ -67,6 +67,9 @@ class ModelSpec(MemberFields):
     published: ClassVar[tuple[Published, ...]] = ()
     """Nets of the literature that it is, for `dlx models --table`."""
 
+    depths: ClassVar[str] = ""
+    """What `dlx sweep depth` varies where nobody says which depths: of a family that has only certain ones, those."""
+
     reconstructs: ClassVar[bool] = False
     """Whether what it is to give is its input, and labels play no part."""
 

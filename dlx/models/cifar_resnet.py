@@ -28,6 +28,7 @@ class Spec(ModelSpec):
     summary: ClassVar[str] = "residual nets of depth 6n+2 for CIFAR, and their plain twins"
     source: ClassVar[str] = "He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition, section 4.2"
 
+    depths: ClassVar[str] = "20,32,44,56"
     searched: ClassVar[Mapping[str, str]] = {"depth": "[20, 32]", "width": "[8, 16, 32]"}
 
     published: ClassVar[tuple[Published, ...]] = (

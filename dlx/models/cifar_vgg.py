@@ -33,6 +33,7 @@ class Spec(ModelSpec):
         "Very Deep Convolutional Neural Network Based Image Classification Using Small Training Sample Size"
     )
 
+    depths: ClassVar[str] = "11,13,16,19"
     searched: ClassVar[Mapping[str, str]] = {"depth": "[11, 16]", "dropout": "lin(0.0, 0.5)"}
 
     name: Literal["cifar_vgg"] = "cifar_vgg"

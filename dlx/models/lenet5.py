@@ -22,6 +22,7 @@ from dlx.layers import (
     TrainablePooling2D,
     ZeroPadding2D,
 )
+from dlx.layers.images import verify_images
 from dlx.models import ModelSpec, Published
 from dlx.network import Network
 
@@ -126,9 +127,8 @@ class Spec(ModelSpec):
         network.add(DigitCodes("output", outputs))
 
     def _add_modern(self, network: Network, outputs: int) -> None:
+        verify_images("lenet5", network.input.shape, 12)
         height, width, _ = network.input.shape
-        if min(height, width) < 12:
-            raise FieldError(f"lenet5 needs images of at least 12x12 pixels, not {height}x{width}")
         init = self.initializer or KernelAndBias()
         pooling = self.pooling or "max"
 

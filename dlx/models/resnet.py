@@ -21,6 +21,7 @@ class Spec(ApplicationSpec):
     summary: ClassVar[str] = "residual nets of 50, 101 and 152 layers"
     source: ClassVar[str] = "He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition"
 
+    depths: ClassVar[str] = "50,101,152"
     published: ClassVar[tuple[Published, ...]] = (
         Published(
             "ResNet-50",

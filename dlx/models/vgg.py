@@ -22,6 +22,7 @@ class Spec(ApplicationSpec):
         "Simonyan, Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition"
     )
 
+    depths: ClassVar[str] = "16,19"
     published: ClassVar[tuple[Published, ...]] = (
         Published(
             "VGG-16",

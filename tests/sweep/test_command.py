@@ -19,7 +19,6 @@ from dlx.cli.sweep import tell_apart
 from dlx.errors import UsageError
 from dlx.models.mlp import Spec as Mlp
 from dlx.spec import SHORT_AXES, load, load_text
-from dlx.spec.axes import USUAL
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPEC = """\
@@ -54,8 +53,8 @@ def would(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> dict[
 @pytest.mark.parametrize(
     ("arguments", "axes", "spec"),
     [
-        (["depth"], {"depth": USUAL["depth"]}, None),
-        (["learning_rate"], {"learning-rate": USUAL["learning-rate"]}, None),
+        (["depth"], {"depth": None}, None),
+        (["learning_rate"], {"learning-rate": None}, None),
         (
             ["depth=1..8", "activation=relu,tanh", "mine.yaml"],
             {"depth": "1..8", "activation": "relu,tanh"},
@@ -65,10 +64,12 @@ def would(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> dict[
         (["training.l2=0,1e-3", "spec"], {"training.l2": "0,1e-3"}, "spec"),
         (["absent.yml", "depth=1"], {"depth": "1"}, "absent.yml"),
         (["./depth", "depth=1"], {"depth": "1"}, "depth"),
-        (["depth", "model.hidden=[30],[30,30]"], {"depth": USUAL["depth"], "model.hidden": "[30],[30,30]"}, None),
+        (["depth", "model.hidden=[30],[30,30]"], {"depth": None, "model.hidden": "[30],[30,30]"}, None),
     ],
 )
-def test_axes_are_told_from_specs(here: Path, arguments: list[str], axes: dict[str, str], spec: str | None) -> None:
+def test_axes_are_told_from_specs(
+    here: Path, arguments: list[str], axes: dict[str, str | None], spec: str | None
+) -> None:
     for name in ("depth", "spec"):  # an axis' name means the axis, whatever lies about
         (here / name).write_text("model: mlp\n", encoding="utf-8")
     assert tell_apart(arguments) == (axes, Path(spec) if spec else None)
@@ -126,6 +127,23 @@ def test_every_named_axis_has_usual_values(axis: str, capsys: pytest.CaptureFixt
     values = [trial["parameters"][SHORT_AXES[axis]] for trial in experiment["trials"]]
     assert 3 <= len(values) == len({json.dumps(value) for value in values}) <= 5
     assert experiment["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "depths"),
+    [
+        ("cifar_resnet", [20, 32, 44, 56]),
+        ("cifar_vgg", [11, 13, 16, 19]),
+        ("resnet", [50, 101, 152]),
+        ("vgg", [16, 19]),
+    ],
+)
+def test_families_with_certain_depths_are_swept_over_those(
+    here: Path, model: str, depths: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "deep.yaml").write_text(f"dataset: cifar10\nmodel: {model}\n", encoding="utf-8")
+    trials = would(["depth", "deep.yaml", "--seeds", "1"], capsys)["trials"]
+    assert [trial["parameters"]["model.depth"] for trial in trials] == depths
 
 
 def test_only_depth_alone_is_the_study_of_depth(capsys: pytest.CaptureFixture[str]) -> None:
