@@ -66,12 +66,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Listing:
-    """A folder of images: ``parts`` by what they are for (train, validation, test); train alone where it has none."""
+    """A folder of images: ``parts`` by what they are for (train, validation, test); train alone where it has none.
+
+    ``loose``: images that lie in no folder of a class; ``beside``: folders that are neither of a part nor of a class.
+    """
 
     root: Path
     parts: dict[str, Part]
     digest: str
     folders: tuple[tuple[str, int], ...]
+    loose: int
+    beside: tuple[str, ...]
 
 
 def look(path: str) -> Listing:
@@ -115,7 +120,8 @@ def _look(root: Path) -> Listing:
         raise _wrong(f"cannot read {root}: {error.strerror or error}") from None
     folders: dict[str, int] = {str(root): root.stat().st_mtime_ns}
     found: dict[str, dict[str, list[str]]] = {}
-    for part, top in _parts(root, tops).items():
+    places = _parts(root, tops)
+    for part, top in places.items():
         folders[str(top)] = top.stat().st_mtime_ns
         found[part] = {name: _images(root, top / name, folders) for name in _folders(top)}
         if not found[part]:
@@ -126,7 +132,9 @@ def _look(root: Path) -> Listing:
     content = hashlib.sha256()
     for path in readable:
         content.update(f"{path} {files[path].sha256}\n".encode("utf-8", "surrogateescape"))
-    return Listing(root, parts, content.hexdigest(), tuple(folders.items()))
+    loose = sum(_directly(folder) for folder in {root, *places.values()})
+    beside = () if root in places.values() else tuple(name for name in tops if root / name not in places.values())
+    return Listing(root, parts, content.hexdigest(), tuple(folders.items()), loose, beside)
 
 
 def _parts(root: Path, tops: Sequence[str]) -> dict[str, Path]:
@@ -169,11 +177,16 @@ def _images(root: Path, folder: Path, folders: dict[str, int]) -> list[str]:
     return found
 
 
-def _without_classes(root: Path, top: Path) -> FieldError:
+def _directly(folder: Path) -> int:
+    """How many images lie in a folder itself."""
     from dlx.images import SUFFIXES
 
-    with os.scandir(top) as entries:
-        images = sum(entry.name.lower().endswith(SUFFIXES) for entry in entries)
+    with os.scandir(folder) as entries:
+        return sum(entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") for entry in entries)
+
+
+def _without_classes(root: Path, top: Path) -> FieldError:
+    images = _directly(top)
     what = f"{images:,} images lie in it directly" if images else "it holds no folder at all"
     return _wrong(f"{top} has no classes: {what}, and a folder for the images of each class is wanted")
 

@@ -119,6 +119,11 @@ class Spec(DatasetSpec):
         empty = [f"{part}/{name}" for part, one in parts.items() for name in one.empty]
         if empty:
             notes.append(f"no class is made of folders without images: {listed(empty)}")
+        listing = _folder.look(self.path)
+        if listing.loose:
+            notes.append(f"{_images(listing.loose)} in no folder of a class {_are(listing.loose)} passed over")
+        if listing.beside:
+            notes.append(f"folders beside {', '.join(listing.parts)} are passed over: {listed(listing.beside)}")
         return tuple(notes)
 
     def load(self, places: Places) -> Splits:

@@ -194,6 +194,18 @@ class TestImages:
         assert spec(tmp_path / "grey").info().input_shape == (16, 16, 1)
         assert spec(tmp_path / "grey").notes() == ()
 
+    def test_what_is_neither_in_a_class_nor_in_a_part_is_passed_over_with_a_note(self, tmp_path: Path) -> None:
+        fill(tmp_path / "set/train")
+        fill(tmp_path / "set/val")
+        assert spec(tmp_path / "set").notes() == ()
+        picture((200, 0, 0), 1).save(tmp_path / "set/train/loose.png")
+        (tmp_path / "set/train/notes.txt").write_text("of last year")
+        fill(tmp_path / "set/holidays")
+        assert spec(tmp_path / "set").notes() == (
+            "1 image in no folder of a class is passed over",
+            "folders beside train, validation are passed over: holidays",
+        )
+
     def test_small_images_are_enlarged_with_a_note(self, folder: Path) -> None:
         picture((200, 0, 0), 1, (12, 40)).save(folder / "red/00.png")
         _folder.forget()
