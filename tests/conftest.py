@@ -14,7 +14,7 @@ from hypothesis import settings
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILDS_MODELS = {"experiments", "models", "stages", "training", "test_optimizers.py"}
+BUILDS_MODELS = {"experiments", "models", "stages", "training", "test_optimizers.py", "test_pages.py"}
 
 # how long an example takes says more about what else the machine does than about dlx; the same examples each time
 # where a change is judged (HYPOTHESIS_PROFILE=same), new ones wherever somebody can look at what they find

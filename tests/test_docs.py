@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from dlx.cli import commands
-from dlx.spec import load_text
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [name for names in commands.PANELS.values() for name in names]
@@ -149,14 +148,6 @@ def consoles(page: str, after: str = "") -> list[str]:
     return re.findall(r"^\$ (dlx .*?)(?: +#.*)?$", "".join(blocks), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/probes.md", "docs/augmentation.md", "docs/experiments.md"])
-def test_specs_in_the_documentation_are_valid(page: str) -> None:
-    specs = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-    assert specs
-    for text in specs:
-        assert load_text(text if "model:" in text else f"model: cnn\n{text}").trials
-
-
 def test_the_spanish_readme_shows_what_the_english_one_does() -> None:
     """The same specs, pictures and commands; of the pages it points to, none that is not there."""
     english, spanish = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.es.md"))
@@ -167,9 +158,3 @@ def test_the_spanish_readme_shows_what_the_english_one_does() -> None:
     for text in (english, spanish):
         for place in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (ROOT / place).exists(), place
-
-
-def test_readme_names_only_commands_that_exist() -> None:
-    named = set(re.findall(r"^(?:\$ )?dlx (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
-    assert named
-    assert named <= set(NAMES)

@@ -134,6 +134,11 @@ class Cell:
         """How many trials never got there, of an ``epochs_to``."""
         return self.missing.get(NEVER, 0)
 
+    @property
+    def without(self) -> int:
+        """How many trials that count do not have the metric at all: what is shown is of the others."""
+        return sum(self.missing.values()) - self.never
+
 
 def cell(metric: Metric, measured: Iterable[tuple[Hashable, Measured | None]], overlap: float = 0.0) -> Cell:
     """Trials of a row pooled: of a replicate that is there several times (on two engines) the mean counts once.

@@ -224,7 +224,7 @@ class GradientRatio(Metric):
     def measure(self, tables: Tables) -> Measured:
         rows = tables.get("gradients", "first")
         if rows is None:
-            return Measured(math.nan, "no gradients.csv")
+            return Measured(math.nan, tables.absence("gradients"))
         layers = [int(layer) for layer in set(rows.column("layer")) if layer.isdecimal()]
         hidden = max(layers, default=0) - 1
         if hidden < 1:

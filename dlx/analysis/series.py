@@ -56,7 +56,7 @@ class Series:
         """
         rows = tables.get(self.table, end)
         if rows is None:
-            raise Absent(f"no {self.table}.csv")
+            raise Absent(tables.absence(self.table))
         picked = ("name" if name == BLOCK else name for name, _ in self.picks if name != WORD)
         for column in (self.column, "epoch", *picked):
             if column not in rows.cells:

@@ -53,6 +53,9 @@ def _measured(cell: Cell, best: bool, intervals: bool) -> list[Text]:
     text = written.estimate(cell.estimate)
     if cell.never:
         text += " " + _("({never} of {all} never)").format(never=cell.never, all=cell.never + len(cell.values))
+    if cell.without:
+        every = len(cell.values) + cell.never + cell.without
+        text += " " + _("({without} of {all} have none)").format(without=cell.without, all=every)
     interval = written.interval(cell.estimate.low, cell.estimate.high)
     return [Text(text, best), *([Text(interval)] if intervals else [])]
 

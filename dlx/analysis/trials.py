@@ -146,6 +146,11 @@ class Tables:
             self._read[name, end] = rows if rows is not None and len(rows) else None
         return self._read[name, end]
 
+    def absence(self, name: str) -> str:
+        """Why :meth:`get` gives none: the table is not there, or is and was cut to its header."""
+        there = (self.directory / f"{name}.csv").exists()
+        return f"{name}.csv has no rows, only its header" if there else f"no {name}.csv"
+
     def names(self) -> list[str]:
         """The tables there are that have epochs: a trial's, not other people's files."""
         found = []

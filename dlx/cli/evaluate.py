@@ -120,8 +120,9 @@ def _examples(network: Trained, dataset: str | None, part: str) -> Examples:
     splits = network.splits if dataset is None else _other(network, dataset)
     source = getattr(splits, part)
     if source is None:
-        there = ", ".join(name for name in ("train", "validation", "test") if getattr(splits, name) is not None)
-        raise UsageError(f"the data have no {part} part", hint=f"--part: {there}")
+        there = [name for name in ("train", "validation", "test") if getattr(splits, name) is not None]
+        of = dataset or f"{network.trial.setting.dataset.name} as trial {network.trial.id} divides it"
+        raise UsageError(f"{of} has no {part} part, but {' and '.join(there)}", hint=f"add --part {there[-1]}")
     if dataset is None or splits.info.largest == network.info.largest:
         return Examples.of(source)
     inputs, targets = source.read(np.arange(len(source)))

@@ -32,7 +32,7 @@ from dlx.scalars import MAX_INTEGER
 from dlx.spec.document import Node, Place, node_of, parse_value
 from dlx.spec.overrides import NAMING, Assignment, Path, assign, parse_path
 from dlx.spec.problems import Findings, show
-from dlx.spec.ranges import Spread, is_range, parse_range, parse_spread
+from dlx.spec.ranges import Spread, is_begun, is_range, parse_range, parse_spread
 
 SHORT = {
     "depth": "model.depth",
@@ -163,7 +163,7 @@ def groups_of(sweep: Node | None) -> list[Group]:
     groups: list[Group] = []
     readers: dict[str, Callable[[Node], list[Group]]] = {"zip": _zips, "random": lambda node: [_random(node)]}
     findings = Findings()
-    for key, node in sweep.items():
+    for key, node in _uncut(sweep, ("sweep",), findings):
         with findings.collect():
             reader = readers.get(key)
             groups += reader(node) if reader else [Group((named_axis(key, node, sweep.keys[key], ("sweep",)),))]
@@ -181,7 +181,7 @@ def searched(search: Node | None) -> list[Axis]:
         raise SpecError([search.place.problem("must be a mapping from paths to values", ("search",))])
     found: list[Axis] = []
     findings = Findings()
-    for key, node in search.items():
+    for key, node in _uncut(search, ("search",), findings):
         with findings.collect():
             place = search.keys[key]
             axis = _axis_of(axis_path(key, place), node, place, ("search", key))
@@ -196,7 +196,7 @@ def axis_from_text(name: str, text: str) -> Axis:
     """An axis from the command line: ``depth`` and ``1..8``, ``relu,sigmoid``, ``log(1e-4,1e-1,4)`` or a YAML list."""
     place = Place(f"{name}={text if len(text) <= 80 else text[:79] + '…'}")
     path = axis_path(name, place)
-    if is_range(text):
+    if is_range(text) or is_begun(text):
         return _axis_of(path, node_of(text, place), place, path)
     node = parse_value(f"[{text}]", place)
     if isinstance(node.content, tuple) and len(node.content) == 1 and isinstance(node.content[0].content, tuple):
@@ -241,8 +241,10 @@ def _zips(node: Node) -> list[Group]:
             raise SpecError(
                 [part.place.problem("must be a mapping from paths to lists of equal length", ("sweep", "zip"))]
             )
-        axes = tuple(named_axis(key, inner, part.keys[key], ("sweep", "zip")) for key, inner in part.items())
-        groups.append(Group(axes))
+        findings = Findings()
+        entries = _uncut(part, ("sweep", "zip"), findings)
+        findings.raise_any()
+        groups.append(Group(tuple(named_axis(key, inner, part.keys[key], ("sweep", "zip")) for key, inner in entries)))
         _check_group(groups[-1])
     return groups
 
@@ -273,7 +275,7 @@ def _random(node: Node) -> Group:
     if axes_node is None or not isinstance(axes_node.content, Mapping) or not axes_node.content:
         findings.problems.append(node.place.problem("must be a mapping from paths to values", (*above, "axes")))
     else:
-        for key, inner in axes_node.items():
+        for key, inner in _uncut(axes_node, (*above, "axes"), findings):
             with findings.collect():
                 axes.append(named_axis(key, inner, axes_node.keys[key], (*above, "axes")))
     findings.raise_any()
@@ -286,6 +288,29 @@ def named_axis(name: str, node: Node, place: Place, above: tuple[PathKey, ...]) 
     if axis.continuous and "random" not in above:
         raise SpecError([node.place.problem(_POINTS, (*above, name))])
     return axis
+
+
+def _uncut(axes: Node, above: tuple[PathKey, ...], findings: Findings) -> list[tuple[str, Node]]:
+    """Keys and values of a mapping of axes, without those that a comma has cut in two, which ``findings`` gets.
+
+    Of ``{model.width: log(1, 4)}`` YAML makes a value ``log(1`` and a key ``4)``: within braces a
+    comma ends a value.
+    """
+    entries = list(axes.items())
+    whole: list[tuple[str, Node]] = []
+    while entries:
+        key, node = entries.pop(0)
+        said = str(node.content)
+        while is_begun(node.content) and ")" not in said and entries and entries[0][1].content is None:
+            said += f", {entries.pop(0)[0]}"
+        if said == str(node.content):
+            whole.append((key, node))
+            continue
+        with findings.collect():
+            parse_spread(said, node, (*above, key))
+            message = f'within {{}} a comma ends a value: write {key}: "{said}", in quotes'
+            raise SpecError([node.place.problem(message, (*above, key))])
+    return whole
 
 
 _POINTS = "needs a number of points, as in log(1e-4, 1e-1, 4), where it is not drawn at random"
@@ -301,11 +326,25 @@ def _axis_of(path: Path, node: Node, place: Place, where: tuple[PathKey, ...]) -
         if spread is not None:
             return Axis(path, place, spread, node.place)
     if isinstance(content, tuple) and content:
+        _check_values(path, content, where)
         return Axis(path, place, content, node.place)
     message = "must be a list of values, a range such as 1..8, or log(1e-4, 1e-1, 4)"
+    if isinstance(content, str) and ".." in content:
+        message += "; a range is of whole numbers, lower end first, and lin(0, 0.5, 6) gives others"
     if isinstance(content, Mapping):
         message += f"; write the whole path as one key, for instance {dotted(path)}.{next(iter(content), 'name')}"
     raise SpecError([node.place.problem(f"{message}, not {show(node.value)}", where)])
+
+
+def _check_values(path: Path, values: Sequence[Node], where: tuple[PathKey, ...]) -> None:
+    """Raises SpecError where what stands for many values is one of a list, as it is or cut at its commas."""
+    for number, node in enumerate(values):
+        content = node.content
+        if isinstance(content, str) and (is_range(content) or is_begun(content)):
+            parts = [node] if ")" in content or is_range(content) else values[number:]
+            said = ", ".join(str(part.content) for part in parts)
+            message = f"stands for several values by itself: write {dotted(path)}: {said}, without a list around it"
+            raise SpecError([node.place.problem(message, where)])
 
 
 def _check_group(group: Group) -> None:

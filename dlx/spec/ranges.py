@@ -15,6 +15,10 @@ _SPREAD = re.compile(
 )
 
 
+_BEGUN = re.compile(r"\s*(?:log|lin)\s*\(.*", re.ASCII | re.DOTALL)
+FORMS = "log(1e-4, 1e-1), lin(0, 0.5), or with a number of points log(1e-4, 1e-1, 4)"
+
+
 @dataclass(frozen=True)
 class Spread:
     """``log(low, high, points)`` or ``lin(…)``; without points a continuous range to draw from."""
@@ -54,6 +58,11 @@ def is_range(text: str) -> bool:
     return bool(_RANGE.fullmatch(text) or _SPREAD.fullmatch(text))
 
 
+def is_begun(content: object) -> bool:
+    """Whether a scalar begins as a spread does, whatever becomes of it."""
+    return isinstance(content, str) and _BEGUN.fullmatch(content) is not None
+
+
 def parse_range(text: str, node: Node, where: tuple[PathKey, ...]) -> range | None:
     """``1..8`` or ``1..9..2`` with both ends; None for other text. Raises SpecError for an empty range."""
     match = _RANGE.fullmatch(text)
@@ -66,9 +75,11 @@ def parse_range(text: str, node: Node, where: tuple[PathKey, ...]) -> range | No
 
 
 def parse_spread(text: str, node: Node, where: tuple[PathKey, ...]) -> Spread | None:
-    """``log(…)`` or ``lin(…)``; None for other text. Raises SpecError for impossible ends."""
+    """``log(…)`` or ``lin(…)``; None for other text. Raises SpecError for what only begins so."""
     match = _SPREAD.fullmatch(text)
     if match is None:
+        if is_begun(text):
+            raise SpecError([node.place.problem(f"{text.strip()[:80]} is none of {FORMS}", where)])
         return None
     ends = [parse_value(match[part], node.place).value for part in (2, 3)]
     if not all(type(end) in (int, float) and abs(end) < 1e300 for end in ends) or not ends[0] < ends[1]:

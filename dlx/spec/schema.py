@@ -41,6 +41,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 DEFAULT_DATASET = "digits"
 DEFAULT_PROBES = ("activations", "gradients")
 DEFAULT_STAGE = "supervised"
+USUAL_BATCH = 32
 
 Dataset = Annotated[DatasetSpec, OneOf(datasets.registry, DEFAULT_DATASET)]
 Model = Annotated[ModelSpec, OneOf(models.registry)]
@@ -96,7 +97,11 @@ class Training(Fields):
     )
     l1: NonNegative = Field(default=0.0, description="adds l1·Σ|W| over kernels to the objective")
     l2: NonNegative = Field(default=0.0, description="adds (l2/2)·‖W‖² over kernels to the objective")
-    batch_size: Positive | Literal["full"] = Field(default=32, description="examples per step; full: gradient descent")
+    batch_size: Positive | Literal["full"] = Field(
+        default=USUAL_BATCH,
+        description=f"examples per step; full: gradient descent. Where there are fewer than {USUAL_BATCH}, that means "
+        "all; more than there are is a mistake otherwise",
+    )
     epochs: Count = Field(default=10, description="passes over the training part; 0 records the start only")
     early_stopping: EarlyStopping | None = Field(default=None, description="null: train all epochs")
     class_weights: dict[str, NonNegative] | Literal["balanced"] | None = Field(

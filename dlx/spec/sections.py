@@ -257,7 +257,8 @@ def _training(training: Training, dataset: DatasetSpec, info: Any, sizes: Mappin
         elif augmentation.view is not None and position:
             message = "what is made of a picture as it is read comes before all that is done to the image: put it first"
             complaints.append((("augmentation", position), message))
-    if isinstance(training.batch_size, int) and training.batch_size > sizes["train"]:
+    # what nobody chose is no mistake: of twenty examples of one's own, a usual batch is all of them
+    if isinstance(training.batch_size, int) and training.batch_size > max(sizes["train"], schema.USUAL_BATCH):
         complaints.append((("batch_size",), _too_large(training.batch_size, sizes["train"])))
     stopping = training.early_stopping
     if stopping is not None:

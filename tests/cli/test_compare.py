@@ -152,6 +152,37 @@ def test_nothing_is_done_yet(tmp_path: Path, compare: Command, monkeypatch: pyte
     assert "0/3  1 failed, 2 pending" in out and "–" in out
 
 
+def test_a_mean_says_of_how_many_it_is(tmp_path: Path, compare: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """n counts trials; of a metric that some of them lack, its own number stands beside the mean."""
+    monkeypatch.chdir(tmp_path)
+
+    def numbers(trial: Any, epoch: int) -> dict[str, float | None]:
+        lacks = made.depth(trial) == 1 and trial.seed.init == 0
+        return accuracy(trial, epoch) | ({"test_accuracy": None} if lacks else {})
+
+    made.make(tmp_path / "results", SPEC, numbers, epochs=2)
+    code, out, err = compare("--metric", "test_accuracy,val_accuracy")
+    assert code == 0
+    first, second = out.splitlines()[2:4]
+    assert first.split()[:8] == ["1", "3", "62.65", "±", "2.19", "(1", "of", "3"]
+    assert "(1 of 3 have none)" in first and first.count("none") == 1 and "none" not in second
+    assert "none in 1 of 6 finished trials (depth): test_accuracy was not measured" in err
+
+
+def test_a_table_cut_to_its_header(results: Path, compare: Command) -> None:
+    first, *others = sorted((results / "depth" / "trials").iterdir())
+    header = (first / "metrics.csv").read_text().splitlines(keepends=True)[0]
+    (first / "metrics.csv").write_text(header)
+    code, out, err = compare()
+    assert code == 0
+    assert "none in 1 of 6 finished trials (depth): metrics.csv has no rows, only its header" in err
+    for trial in others:
+        (trial / "metrics.csv").write_text(header)
+    code, out, err = compare()
+    assert (code, out) == (2, "")
+    assert err == "dlx: no trial has test_accuracy@last: metrics.csv has no rows, only its header\n"
+
+
 def test_one_seed_invents_nothing(tmp_path: Path, compare: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made.make(tmp_path / "results", SPEC.replace("seeds: 3", "seeds: 1"), accuracy)

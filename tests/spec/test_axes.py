@@ -168,6 +168,14 @@ def test_combinations_that_are_the_same_trial_are_trained_once() -> None:
         ("model.width: 'log(a, 1, 3)'", "the ends must be two numbers"),
         ("model.width: 'log(1, 2)'", "needs a number of points"),
         ("model.width: 'log(1, 2, 1)'", "at least 2"),
+        ("model.width: 'log(1)'", "log(1) is none of log(1e-4, 1e-1), lin(0, 0.5), or with a number of points"),
+        ("model.width: log(1, 8, 3)", 'a comma ends a value: write model.width: "log(1, 8, 3)", in quotes'),
+        ("model.depth: [1, 2], model.width: log(1, 8, 3)", "2:43: sweep.model.width: within {} a comma"),
+        ("zip: {model.width: log(1, 8, 2), model.depth: [1, 2]}", 'write model.width: "log(1, 8, 2)", in quotes'),
+        ("random: {n: 2, axes: {width: log(1, 8)}}", "sweep.random.axes.width: within {} a comma ends a value"),
+        ("model.width: [log(1, 8, 3)]", "write model.width: log(1, 8, 3), without a list around it"),
+        ("model.depth: [1..3]", "write model.depth: 1..3, without a list"),
+        ("model.dropout: 0.1..0.5", "a range is of whole numbers, lower end first, and lin(0, 0.5, 6) gives others"),
         (
             "mode.depth: [1]",
             "unknown axis 'mode.depth': paths begin with dataset, model, pretraining, training or stages "

@@ -44,6 +44,9 @@ name: a/b
     assert len(found) == 11
 
 
+FOUR = "model: mlp\ndataset: {name: arrays, inputs: [[0], [1], [2], [3]], labels: [0, 1, 0, 1], validation: 0}"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -103,6 +106,10 @@ def test_one_sentence_each(complaints: Complain, text: str, words: str) -> None:
             "model: mlp\ntraining: {batch_size: 5000}",
             "2:24: training.batch_size: 5000 is more than the 1293 training examples (full takes them all)",
         ),
+        (
+            f"{FOUR}\ntraining: {{batch_size: 33}}",
+            "3:24: training.batch_size: 33 is more than the 4 training examples (full takes them all)",
+        ),
         ("model: mlp\ndataset: {validation: 5000}", "2:23: dataset.validation: 5000 of 1437 examples held out"),
         ("model: mlp\ndataset: {train_limit: 5000}", "2:24: dataset.train_limit: "),
         (
@@ -136,6 +143,13 @@ def test_a_bad_swept_value_is_told_once_at_its_own_place(complaints: Complain) -
         found[2],
     ]
     assert found[2].startswith("s.yaml:6:3: model.dept: unknown key (did you mean 'depth'?)")
+
+
+def test_fewer_examples_than_a_usual_batch_are_no_mistake() -> None:
+    """Whether or not a template wrote the default down: it is the same trial, and trained as one batch."""
+    plain, written = (load_text(f"{FOUR}{more}").trials[0] for more in ("", "\ntraining: {batch_size: 32}"))
+    assert plain.id == written.id
+    assert plain.setting.steps(labelled=True) == 1
 
 
 def test_a_problem_of_one_combination_alone_is_found(complaints: Complain) -> None:

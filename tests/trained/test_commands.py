@@ -197,6 +197,18 @@ def test_evaluate_on_another_data_set(train: Train, run: Run) -> None:
     assert code == 2 and "was trained on digits, not on a CSV" in err
 
 
+def test_evaluate_without_a_test_part_says_which_there_are(train: Train, run: Run) -> None:
+    xor = "{name: arrays, inputs: [[0, 0], [0, 1], [1, 0], [1, 1]], labels: [0, 1, 1, 0], validation: 0}"
+    (directory,) = train(f"model: {{name: mlp, hidden: [3]}}\ndataset: {xor}\ntraining: {{epochs: 1}}")
+    code, _, err = run("evaluate", directory.path)
+    assert code == 2
+    assert (
+        err == f"dlx: arrays as trial {directory.path.name} divides it has no test part, but train (add --part train)\n"
+    )
+    code, out, _ = run("evaluate", directory.path, "--part", "train")
+    assert code == 0 and "4 examples of the train part of arrays" in out
+
+
 def test_rows_of_a_csv_are_read_as_the_training_file_was(network: Network, run: Run, tmp_path: Path) -> None:
     """Columns in another order, a category and a gap: as good as the same rows in the file that was learned from."""
     rng = np.random.default_rng(0)
