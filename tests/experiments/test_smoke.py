@@ -53,8 +53,10 @@ def smallest(name: str) -> Experiment:
     return load(shipped.get(name), smoke=True)
 
 
-def test_it_is_over_in_seconds(smallest: Experiment) -> None:
+@pytest.mark.parametrize("name", shipped.experiments())
+def test_it_is_small_and_needs_no_download(name: str) -> None:
     """Counted, because seconds depend on the machine: trials, steps of training, multiply-adds of all of it."""
+    smallest = load(shipped.get(name), smoke=True)
     assert len(smallest.trials) <= TRIALS
     steps = multiply_adds = 0.0
     for trial in smallest.trials:
@@ -67,9 +69,6 @@ def test_it_is_over_in_seconds(smallest: Experiment) -> None:
             multiply_adds += planned.epochs * examples * 3 * setting.network().multiply_adds
     assert steps <= STEPS, "fewer epochs, or dataset.train_limit"
     assert multiply_adds <= MULTIPLY_ADDS, "a smaller model, smaller images, or dataset.train_limit"
-
-
-def test_it_needs_no_download(smallest: Experiment) -> None:
     assert not any(trial.setting.dataset.download_bytes() for trial in smallest.trials)
 
 
