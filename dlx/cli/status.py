@@ -23,7 +23,7 @@ def status(
     results: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="RESULTS", help="Results directories, or experiments' within.  [default: results]",
+            metavar="RESULTS", help="Results directories, or experiments within, by name too.  [default: results]",
             show_default=False,
         ),
     ] = None,
@@ -41,7 +41,9 @@ def status(
 
     from dlx.survey import survey
 
-    places = results or [Path(os.environ.get("DLX_RESULTS", "results"))]
+    usual = Path(os.environ.get("DLX_RESULTS", "results"))
+    given = results or [usual]
+    places = [usual / place if not place.exists() and (usual / place).exists() else place for place in given]
     if watch:
         return _watch(places, every, as_json)
     found = survey(places)

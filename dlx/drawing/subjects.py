@@ -38,6 +38,9 @@ class Run:
         spec says to get it.
         """
         rows = self.tables.get(name)
+        if rows is None and (self.directory / f"{name}.csv").exists():
+            again = "dlx run --rerun trains it again" if self.state == "done" else None
+            raise UsageError(f"{self.name}: {self.tables.absence(name)}", hint=again)
         if rows is None:
             hint = f"add `{probe}` to the spec and run it again" if probe else None
             raise UsageError(f"{self.name} has no {name}.csv", hint=hint)

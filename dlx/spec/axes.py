@@ -32,7 +32,7 @@ from dlx.scalars import MAX_INTEGER
 from dlx.spec.document import Node, Place, node_of, parse_value
 from dlx.spec.overrides import NAMING, Assignment, Path, assign, parse_path
 from dlx.spec.problems import Findings, show
-from dlx.spec.ranges import Spread, is_begun, is_range, parse_range, parse_spread
+from dlx.spec.ranges import Spread, instead, is_begun, is_range, parse_range, parse_spread
 
 SHORT = {
     "depth": "model.depth",
@@ -308,6 +308,9 @@ def _uncut(axes: Node, above: tuple[PathKey, ...], findings: Findings) -> list[t
             continue
         with findings.collect():
             parse_spread(said, node, (*above, key))
+        with findings.collect():
+            if ")" not in said:
+                continue
             message = f'within {{}} a comma ends a value: write {key}: "{said}", in quotes'
             raise SpecError([node.place.problem(message, (*above, key))])
     return whole
@@ -329,17 +332,21 @@ def _axis_of(path: Path, node: Node, place: Place, where: tuple[PathKey, ...]) -
         _check_values(path, content, where)
         return Axis(path, place, content, node.place)
     message = "must be a list of values, a range such as 1..8, or log(1e-4, 1e-1, 4)"
-    if isinstance(content, str) and ".." in content:
-        message += "; a range is of whole numbers, lower end first, and lin(0, 0.5, 6) gives others"
+    message += f", not {show(node.value)}"
+    if meant := instead(content):
+        message += f": {meant} is one"
     if isinstance(content, Mapping):
         message += f"; write the whole path as one key, for instance {dotted(path)}.{next(iter(content), 'name')}"
-    raise SpecError([node.place.problem(f"{message}, not {show(node.value)}", where)])
+    raise SpecError([node.place.problem(message, where)])
 
 
 def _check_values(path: Path, values: Sequence[Node], where: tuple[PathKey, ...]) -> None:
     """Raises SpecError where what stands for many values is one of a list, as it is or cut at its commas."""
     for number, node in enumerate(values):
         content = node.content
+        if meant := instead(content):
+            message = f"{content} is no range, which is of whole numbers as 1..8: write {dotted(path)}: {meant}"
+            raise SpecError([node.place.problem(message, where)])
         if isinstance(content, str) and (is_range(content) or is_begun(content)):
             parts = [node] if ")" in content or is_range(content) else values[number:]
             said = ", ".join(str(part.content) for part in parts)

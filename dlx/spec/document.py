@@ -236,7 +236,9 @@ class _Builder:
             top = self._open[-1]
             top.key, top.key_place = _key(event.value, plain, place), place
             if top.key in top.keys:
-                raise _refusal(place, f"the key {top.key!r} stands here twice: first in {_where(top.keys[top.key])}")
+                cut = "; within {} a comma ends a value: log(1, 4) stands in quotes" if top.key.endswith(")") else ""
+                message = f"the key {top.key!r} stands here twice: first in {_where(top.keys[top.key])}{cut}"
+                raise _refusal(place, message)
             return
         self._count(1, place)
         try:

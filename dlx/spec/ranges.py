@@ -15,7 +15,9 @@ _SPREAD = re.compile(
 )
 
 
-_BEGUN = re.compile(r"\s*(?:log|lin)\s*\(.*", re.ASCII | re.DOTALL)
+_BEGUN = re.compile(r"\s*(?:log|lin)\s*\(.*", re.ASCII | re.DOTALL | re.IGNORECASE)
+_NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
+_BETWEEN = re.compile(rf"\s*({_NUMBER})\s*\.\.+\s*({_NUMBER})\s*", re.ASCII)
 FORMS = "log(1e-4, 1e-1), lin(0, 0.5), or with a number of points log(1e-4, 1e-1, 4)"
 
 
@@ -63,6 +65,16 @@ def is_begun(content: object) -> bool:
     return isinstance(content, str) and _BEGUN.fullmatch(content) is not None
 
 
+def instead(content: object) -> str | None:
+    """What to write for a range of numbers that :func:`parse_range` does not take, such as 0.1..0.5 and 1...8."""
+    between = _BETWEEN.fullmatch(content) if isinstance(content, str) and len(content) <= 80 else None
+    if between is None or is_range(str(content)):
+        return None
+    low, high = between.groups()
+    whole = all(re.fullmatch(r"[-+]?\d+", end) for end in (low, high))
+    return f"{low}..{high}" if whole else f"lin({low}, {high}, 5)"
+
+
 def parse_range(text: str, node: Node, where: tuple[PathKey, ...]) -> range | None:
     """``1..8`` or ``1..9..2`` with both ends; None for other text. Raises SpecError for an empty range."""
     match = _RANGE.fullmatch(text)
@@ -85,7 +97,9 @@ def parse_spread(text: str, node: Node, where: tuple[PathKey, ...]) -> Spread | 
     if not all(type(end) in (int, float) and abs(end) < 1e300 for end in ends) or not ends[0] < ends[1]:
         raise SpecError([node.place.problem(f"{text.strip()}: the ends must be two numbers, the lower first", where)])
     if match[1] == "log" and ends[0] <= 0:
-        raise SpecError([node.place.problem(f"{text.strip()}: a logarithm begins above 0", where)])
+        raise SpecError(
+            [node.place.problem(f"{text.strip()}: a logarithm begins above 0, as log(1e-4, 1e-1) does", where)]
+        )
     points = int(match[4]) if match[4] else None
     if points is not None and points < 2:
         raise SpecError([node.place.problem(f"{text.strip()}: both ends are points, so there are at least 2", where)])

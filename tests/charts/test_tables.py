@@ -210,3 +210,6 @@ def test_a_net_without_biases_shows_its_kernels(tmp_path: Path) -> None:
 def test_a_table_that_was_not_asked_for_is_an_error_that_says_how(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a trial has no gradients.csv \(add `probes: \{gradients"):
         chart_of("learning-speed", {}).data([Group("one", (Run("a trial", 0, Tables(tmp_path)),))])
+    (tmp_path / "gradients.csv").write_text("stage,epoch,step,layer\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"a trial: gradients.csv has no rows, only its header"):
+        chart_of("learning-speed", {}).data([Group("one", (Run("a trial", 0, Tables(tmp_path)),))])

@@ -56,6 +56,18 @@ def results(tmp_path: Path) -> Path:
         attempt.release()
 
 
+def test_an_experiment_goes_by_its_name(
+    results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for ``dlx compare`` and the others that look."""
+    monkeypatch.setenv("DLX_RESULTS", str(results))
+    assert main(["status", "depth"]) == 0
+    by_name = capsys.readouterr().out
+    assert main(["status", str(results / "depth")]) == 0
+    assert by_name == capsys.readouterr().out and by_name.startswith("depth ")
+    assert main(["status", "dept"]) == 2
+
+
 def test_every_state_is_told(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(results)]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -175,7 +175,12 @@ def test_combinations_that_are_the_same_trial_are_trained_once() -> None:
         ("random: {n: 2, axes: {width: log(1, 8)}}", "sweep.random.axes.width: within {} a comma ends a value"),
         ("model.width: [log(1, 8, 3)]", "write model.width: log(1, 8, 3), without a list around it"),
         ("model.depth: [1..3]", "write model.depth: 1..3, without a list"),
-        ("model.dropout: 0.1..0.5", "a range is of whole numbers, lower end first, and lin(0, 0.5, 6) gives others"),
+        ("model.dropout: 0.1..0.5", "or log(1e-4, 1e-1, 4), not '0.1..0.5': lin(0.1, 0.5, 5) is one"),
+        ("model.depth: 1...4", "not '1...4': 1..4 is one"),
+        (
+            "model.dropout: [0, 0.1..0.5]",
+            "0.1..0.5 is no range, which is of whole numbers as 1..8: write model.dropout: lin",
+        ),
         (
             "mode.depth: [1]",
             "unknown axis 'mode.depth': paths begin with dataset, model, pretraining, training or stages "
@@ -196,6 +201,16 @@ def test_refused(complaints: Complain, sweep: str, words: str) -> None:
     found = complaints(f"model: mlp\nsweep: {{{sweep}}}")
     assert len(found) == 1
     assert words in found[0]
+
+
+def test_a_cut_value_that_is_wrong_besides(complaints: Complain) -> None:
+    """Both are told at once."""
+    begins, quotes = complaints("model: mlp\nsearch: {model.width: Log(0, 4)}")
+    assert "Log(0, 4) is none of log(1e-4, 1e-1)" in begins and 'write model.width: "Log(0, 4)", in quotes' in quotes
+    (twice,) = complaints("model: mlp\nsearch: {model.width: log(1, 4), model.depth: log(2, 4)}")
+    assert "the key '4)' stands here twice: first in" in twice and "log(1, 4) stands in quotes" in twice
+    begins, quotes = complaints("model: mlp\nsearch: {model.width: log(0, 4)}")
+    assert "log(0, 4): a logarithm begins above 0, as log(1e-4, 1e-1) does" in begins
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,10 @@ def test_axes_are_told_from_specs(
         (["depth=1..3", "--set", "model=lenet5", "mine.yaml"], "depth=1..3: model.depth: unknown key"),
         (["depth", "--set", "model.depth=3"], "model.depth is both set and swept"),
         (["learning-rate=log(1e-4,1e-1)"], "needs a number of points"),
+        (
+            ["dropout=0.1..0.5"],
+            "dropout=0.1..0.5: model.dropout: 0.1..0.5 is no range, which is of whole numbers as 1..8",
+        ),
         (["learning-rate=log(1e-4 1e-1)"], "log(1e-4 1e-1) is none of log(1e-4, 1e-1), lin(0, 0.5), or with"),
         (["width=1..5000", "depth=1..3"], "would make 45,000 trials (5000 × 3 × 3), more than the 10,000"),
         (["depth=1..4", "--seeds", "3", "--cap", "10"], "would make 12 trials (4 × 3), more than the 10"),
