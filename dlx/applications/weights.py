@@ -93,14 +93,27 @@ def verified(path: Path, file: File) -> Path:
                 hint=f"remove it, or replace it by {file.url}",
             )
         return path
-    # Of some files Keras states no digest.
-    with path.open("rb") as opened:
-        if opened.read(len(_HDF5)) != _HDF5:
-            raise DataError(
-                f"{path} is not a file of weights that can be read: it is not HDF5",
-                hint=f"remove it, or replace it by {file.url}",
-            )
+    # Of some files Keras states no digest, and what a stopped download leaves has their name.
+    if trouble := _trouble(path):
+        raise DataError(
+            f"{path} is not a file of weights that can be read: {trouble}",
+            hint=f"remove it, or replace it by {file.url}",
+        )
     return path
+
+
+def _trouble(path: Path) -> str:
+    """What is wrong with an HDF5 file by its first bytes, which say how long it is; empty for nothing.
+
+    Source: HDF5 file format specification, III.A, superblock.
+    """
+    with path.open("rb") as opened:
+        head = opened.read(64)
+    if head[: len(_HDF5)] != _HDF5 or len(head) < 64:
+        return "it is not HDF5"
+    at = {0: 40, 1: 44}.get(head[8], 28)  # by the superblock's version
+    whole, found = int.from_bytes(head[at : at + 8], "little"), path.stat().st_size
+    return f"it ends after {found:,} of {whole:,} bytes" if found < whole else ""
 
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"

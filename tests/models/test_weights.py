@@ -271,6 +271,25 @@ def test_check_refuses_a_damaged_file_of_weights(
     assert f"{path} {message}" in said.err
 
 
+@pytest.mark.parametrize("libver", ["earliest", ("v108", "v108"), "latest"])
+def test_what_a_stopped_download_leaves_is_told_before_it_is_read(libver: Any, tmp_path: Path) -> None:
+    """MobileNet's file, of which Keras states no digest, in each version of HDF5's head."""
+    import h5py
+
+    file = application(NET).files["body"]
+    assert file.hash is None
+    path = tmp_path / file.name
+    with h5py.File(path, "w", libver=libver) as opened:
+        opened["kernel"] = np.arange(5000.0)
+    assert verified(path, file) == path
+    whole = path.read_bytes()
+    for size in (len(whole) - 1, len(whole) // 2, 70, 10):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DataError, match=rf"it ends after {size:,} of|it is not HDF5") as caught:
+            verified(path, file)
+        assert caught.value.hint is not None and file.url in caught.value.hint
+
+
 def test_imagenet_classes_have_words() -> None:
     from dlx.applications.classes import classes, in_words
 
