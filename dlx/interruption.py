@@ -59,8 +59,8 @@ class Stop:
     def prune(self, reason: str) -> None:
         """Ask for an orderly end of a trial that is not worth going on with."""
         if self.requested is None:
-            self.pruned = True
             self.request(reason, 0)
+            self.pruned = self._request == (reason, 0)  # a signal may have come first
 
     @property
     def requested(self) -> tuple[str, int] | None:

@@ -55,4 +55,8 @@ def drawn(means: Array, units: Units, rng: np.random.Generator) -> Array:
 
 
 def _mean(total: Array, units: Units) -> Array:
-    return 1.0 / (1.0 + np.exp(-total)) if units == "binary" else total
+    if units == "gaussian":
+        return total
+    with np.errstate(over="ignore"):  # 1/∞ is what it should be
+        probabilities: Array = 1.0 / (1.0 + np.exp(-total))
+    return probabilities

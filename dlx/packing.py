@@ -67,10 +67,10 @@ def put(directories: Sequence[TrialDirectory]) -> None:
 def kind(trial: Trial) -> str | None:
     """What trials must have in common to train together; None for one that trains alone."""
     sections: dict[str, Any] = settings(trial.setting)
-    optimizer = trial.setting.training.optimizer
-    if optimizer.use_ema or optimizer.name == "schedule_free_adamw":
-        return None  # their weights are averaged at the end, by the optimiser itself
-    if any(stage.early_stopping for stage in trial.setting.pipeline[:-1]):
+    pipeline = trial.setting.pipeline
+    if any(stage.optimizer.use_ema or stage.optimizer.name == "schedule_free_adamw" for stage in pipeline):
+        return None  # the one puts averages in the place of weights at the end, the other begins at the weights
+    if any(stage.early_stopping for stage in pipeline[:-1]):
         return None  # they would come to their next stage at different times
     values = {"training": {"l1", "l2"}, "model": {"initializer"}}
     common = {

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dlx.worker import Worker
 
 HANDED, BEST, PRETRAINED = "handed/", "best/", "pretrained/"
+_OTHER_LAYOUT = "not continued, since its checkpoint was written by another version of dlx, which laid it out otherwise"
+_DISCARD = "--restart discards what there is"
 
 
 class NotContinued(TrialError):
@@ -46,7 +48,7 @@ def continue_from(directory: TrialDirectory, attempt: Attempt, worker: Worker) -
         attempt.disown()
         checkpoint = None
     elif changes:
-        raise NotContinued(f"not continued, since {'; '.join(changes)}", hint="--restart discards what there is")
+        raise NotContinued(f"not continued, since {'; '.join(changes)}", hint=_DISCARD)
     if checkpoint is None or origin:
         attempt.write_environment(today)
     if checkpoint and origin:
@@ -75,7 +77,10 @@ class Standing:
         self._kept: dict[str, Any] = Attempt.state_of(checkpoint) if checkpoint else {}
         self._at = 0
         if checkpoint:
-            self._at = [planned.name for planned in self._pipeline].index(self._kept["stage"])
+            names = [planned.name for planned in self._pipeline]
+            if self._kept["stage"] not in names:
+                raise NotContinued(_OTHER_LAYOUT, hint=_DISCARD)
+            self._at = names.index(self._kept["stage"])
         self.handed = _below(HANDED, self._arrays)
         self.pretrained = _below(PRETRAINED, self._arrays)
         """What stages without labels have trained, as they left it."""
@@ -97,13 +102,19 @@ class Standing:
             self._at += 1
 
     def begin(self, program: Program) -> tuple[Progress, Arrays | None]:
-        """Put a stage's program where the checkpoint left it, once; gives its progress and best weights."""
+        """Put a stage's program where the checkpoint left it, once; gives its progress and best weights.
+
+        Raises :class:`NotContinued` for a checkpoint whose arrays are not those that the program has.
+        """
         self._program = program
         self.start = program.weights() if len(self._pipeline) > 1 else {}
         arrays, kept = self._arrays, self._kept
         self._arrays, self._kept = {}, {}
         if not kept:
             return Progress(), None
+        own = {name: array for name, array in arrays.items() if not name.startswith((HANDED, BEST, PRETRAINED))}
+        if _layout(own) != _layout(program.snapshot()) or kept["progress"].keys() != Progress().state().keys():
+            raise NotContinued(_OTHER_LAYOUT, hint=_DISCARD)
         program.restore(arrays)
         return Progress.of(kept["progress"]), _below(BEST, arrays) or None
 
@@ -124,6 +135,10 @@ class Standing:
         if not self._pipeline[self._at].spec.supervised:
             trained = {variable.path for group in self._program.stage.groups.values() for variable in group.variables}
             self.pretrained |= {path: value for path, value in handed.items() if path in trained}
+
+
+def _layout(arrays: Arrays) -> dict[str, tuple[tuple[int, ...], str]]:
+    return {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
 
 
 def _below(prefix: str, arrays: Arrays) -> Arrays:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dlx import devices, packing
 from dlx.continuation import Finished, Origin, begin_with
-from dlx.errors import TrialError, UsageError
+from dlx.errors import ResultsError, TrialError, UsageError
 from dlx.events import Note, Observer
 from dlx.executors import Executor, Unit
 from dlx.executors import executor as executor_named
@@ -23,6 +23,7 @@ from dlx.interruption import Stop
 from dlx.records import environment
 from dlx.records.experiment_directory import ExperimentDirectory, check_writable
 from dlx.records.ownership import Held
+from dlx.records.reader import read_table
 from dlx.records.status import Listing, State, Status
 from dlx.records.tables import METRICS, Table
 from dlx.records.trial_directory import TrialDirectory
@@ -320,8 +321,11 @@ def _has_recalls(trial: Trial, directory: TrialDirectory) -> bool:
     """Whether a finished trial has the recalls that are asked for: their columns come with no table of their own."""
     if not trial.setting.recalls:
         return True
-    with directory.table(METRICS).open(encoding="utf-8") as table:
-        return any(column.endswith("_balanced_accuracy") for column in table.readline().rstrip().split(","))
+    try:
+        columns = read_table(directory.table(METRICS)).columns
+    except ResultsError:  # it is gone, or damaged
+        return False
+    return any(column.endswith("_balanced_accuracy") for column in columns)
 
 
 def _threads_of(decision: Decision) -> int | None:

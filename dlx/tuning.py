@@ -434,9 +434,13 @@ def _sampler(search: Search, options: Options) -> optuna.samplers.BaseSampler:
     """
     from optuna import samplers
 
+    continued = [0]  # of the tries before each number, as far as they were looked at: none of this ever changes
+
     def fresh(study: Any, number: int) -> optuna.samplers.BaseSampler:
-        again = sum(_CONTINUES in one.user_attrs for one in study.get_trials(deepcopy=False)[:number])
-        seed = int.from_bytes(hashlib.sha256(f"{options.seed}/{number - again}".encode()).digest()[:4], "big")
+        for one in study.get_trials(deepcopy=False)[len(continued) - 1 : number]:
+            continued.append(continued[-1] + (_CONTINUES in one.user_attrs))
+        place = number - continued[number]
+        seed = int.from_bytes(hashlib.sha256(f"{options.seed}/{place}".encode()).digest()[:4], "big")
         if options.sampler == "random":
             return samplers.RandomSampler(seed=seed)
         if options.sampler == "grid":
@@ -447,7 +451,7 @@ def _sampler(search: Search, options: Options) -> optuna.samplers.BaseSampler:
         return samplers.TPESampler(seed=seed, multivariate=True, warn_independent_sampling=False)
 
     class PerTry(samplers.BaseSampler):
-        """Asks a sampler of its own for each try."""
+        """Asks a sampler of its own for each try; none of them has anything to do when a try ends."""
 
         def before_trial(self, study: Any, trial: Any) -> None:
             self.inner = fresh(study, trial.number)
@@ -461,9 +465,5 @@ def _sampler(search: Search, options: Options) -> optuna.samplers.BaseSampler:
 
         def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
             return self.inner.sample_independent(study, trial, name, distribution)
-
-        def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
-            if options.sampler != "grid":  # whose own end would stop a study that is not its
-                fresh(study, trial.number).after_trial(study, trial, state, values)
 
     return PerTry()

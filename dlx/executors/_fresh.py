@@ -7,8 +7,9 @@ from multiprocessing.connection import Connection
 
 from dlx.events import Event, Observer
 from dlx.executors import Finished, Unit, Work
-from dlx.executors._unit import carry_out, fail
+from dlx.executors._unit import carry_out, exit_in_words, fail
 from dlx.interruption import TERMINATED, Stop
+from dlx.records.status import read_status
 
 _PATIENCE = 0.2
 
@@ -16,7 +17,8 @@ _PATIENCE = 0.2
 def run_in_fresh_process(unit: Unit, work: Work, stop: Stop, observe: Observer) -> Finished:
     """Run a unit in a new process and wait for it; a request to stop is handed on.
 
-    What the trial came to is read from its directory: a process that is killed leaves a trial that failed.
+    What the trial came to is read from its directory. A process that dies without being asked to stop leaves a
+    trial that failed.
     """
     context = multiprocessing.get_context("spawn")  # a fork would inherit the memory, and threads that are not there
     events, theirs = context.Pipe(duplex=False)
@@ -32,10 +34,11 @@ def run_in_fresh_process(unit: Unit, work: Work, stop: Stop, observe: Observer) 
         except EOFError:
             break
     process.join()
-    status = unit.directory.status()
-    if process.exitcode and status.last_attempt <= unit.seen:
-        return fail(unit, f"its process ended with exit code {process.exitcode}", observe)
-    return Finished(unit, status)
+    left = read_status(unit.directory.status_file)
+    died = left.state == "running" or (process.exitcode and left.last_attempt <= unit.seen)
+    if died and not stop.requested:
+        return fail(unit, f"its process died: {exit_in_words(process.exitcode or 0)}", observe)
+    return Finished(unit, unit.directory.status())
 
 
 def _work(unit: Unit, work: Work, events: Connection) -> None:

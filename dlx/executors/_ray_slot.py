@@ -19,7 +19,7 @@ from dlx.executors import Finished, Unit
 from dlx.executors._ray_cluster import Share
 from dlx.executors._ray_worker import Ended, Equipment, Greeting, Worker
 from dlx.executors._silence import Silence
-from dlx.executors._unit import fail, tell
+from dlx.executors._unit import fail, has_ended, tell
 from dlx.progress import Follower
 from dlx.records.trial_directory import TrialDirectory
 
@@ -198,7 +198,7 @@ class Leaving:
             if time.monotonic() < self.until:
                 return None
             return Finished(self.unit, None, f"{self.unit.directory.path} is being worked on by {holder}")
-        if self.failed is not None:
+        if self.failed is not None and not has_ended(self.unit):  # it may have had its last word before it was killed
             return fail(self.unit, self.failed, observe, self.log)
         return None if self.again else tell(self.unit, self.unit.directory.status(), observe)
 

@@ -13,7 +13,6 @@ import contextlib
 import multiprocessing
 import os
 import secrets
-import signal
 import time
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
@@ -28,7 +27,7 @@ from dlx.events import Observer
 from dlx.executors import Finished, Unit, Work, _process
 from dlx.executors._process import Ended, Equipment
 from dlx.executors._silence import Silence
-from dlx.executors._unit import fail, has_ended, ran_out_of_memory, tell
+from dlx.executors._unit import exit_in_words, fail, has_ended, ran_out_of_memory, tell
 from dlx.progress import Follower, Report
 from dlx.records.status import read_status
 
@@ -249,13 +248,4 @@ def _last_attempt(unit: Unit) -> int:
 def _how(error: Exception) -> str:
     """How a process ended, in words."""
     code = error.exitcode if isinstance(error, ProcessExpired) else None
-    if code is None:
-        return str(error) or type(error).__name__
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-code).name
-            return f"signal {name}{_OFTEN.get(name, '')}"
-    return f"exit code {code}"
-
-
-_OFTEN = {"SIGKILL": " (sent by the system too, when memory runs out)"}
+    return exit_in_words(code) if code is not None else str(error) or type(error).__name__

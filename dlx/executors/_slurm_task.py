@@ -12,14 +12,13 @@ from dlx.executors import Executor, Unit, Work
 from dlx.executors import _slurm_queue as queue
 from dlx.executors._jobs import may_begin
 from dlx.executors._stream import End, Writer
+from dlx.executors._unit import has_ended
 from dlx.interruption import Stop
-from dlx.records.status import Status
 
 _GO_ON_LATER = ("stopped by SIGUSR1", "stopped by SIGUSR2")
 """SLURM sends the signal that a job chose when its time ends, or when it has to make room."""
 
 _IDLE_RESTARTS = 3
-_SETTLED = ("done", "diverged", "failed", "pruned")
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Task:
             tell(event)
 
         # Another run of this task may have ended some.
-        left = [unit for unit in self.units if not _ended_since(unit, unit.directory.status())]
+        left = [unit for unit in self.units if not has_ended(unit)]
         with Stop().listening() as stop:
             ended = set()
             for end in self.local.run(left, self.work, stop, observe, lambda unit: may_begin(self.folder)):
@@ -56,10 +55,6 @@ class Task:
             if again and not queue.requeue(_this_task(os.environ)):
                 print(f"the task could not be put back into the queue: {len(unfinished)} trials are left")  # noqa: T201
         tell.close()
-
-
-def _ended_since(unit: Unit, status: Status) -> bool:
-    return status.last_attempt > unit.seen and status.state in _SETTLED
 
 
 def _goes_on_later(stop: Stop, environment: Mapping[str, str], stepped: bool) -> bool:

@@ -13,7 +13,7 @@ from dlx.executors._jobs import Job
 from dlx.executors._stream import End, Reader
 from dlx.executors._unit import fail, tell
 from dlx.interruption import INTERRUPTED, TERMINATED, Stop
-from dlx.records.status import Status
+from dlx.records.status import SETTLED, Status
 from dlx.verdict import NOT_BEGUN
 
 _TICK = 0.2
@@ -23,7 +23,6 @@ _LEAST, _MOST = 2.0, 20.0  # seconds between two questions to SLURM's controller
 _LAST_WORDS = 30.0
 _STOPPING = 60.0
 _CLOSING = 5.0
-_SETTLED = ("done", "diverged", "failed", "pruned")
 _KILLED_BY_ITSELF = ("FAILED", "OUT_OF_MEMORY")
 _OUTPUT_KEPT = 8192
 
@@ -119,7 +118,7 @@ class Wait:
             task.units.remove(unit)
             began = status.last_attempt > unit.seen
             how = f"its {task.called} ended: {task.state}"
-            if began and status.state in _SETTLED:
+            if began and status.state in SETTLED:
                 yield tell(unit, status, observe)
             elif began:
                 killed = task.state in _KILLED_BY_ITSELF and status.attempts[-1].exit is None
@@ -190,10 +189,7 @@ def _not_begun(unit: Unit, task: Watched, how: str, observe: Observer) -> Finish
     if task.state not in _KILLED_BY_ITSELF:
         return tell(unit, Status("pending", reason=f"{how}, before the trial began"), observe)
     reason = f"{how}, before the trial began; see {task.job.log(task.number)}"
-    with unit.directory.claim() as attempt:
-        attempt.log(f"{_printed(task)}\n{reason}")
-        status = attempt.end("interrupted", reason, exit=NOT_BEGUN)
-    return tell(unit, status, observe)
+    return fail(unit, reason, observe, _printed(task), state="interrupted", exit=NOT_BEGUN)
 
 
 def _printed(task: Watched) -> str:

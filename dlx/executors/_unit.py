@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import traceback
 
 from dlx.errors import DlxError
@@ -10,7 +12,7 @@ from dlx.executors import Finished, Unit, Work
 from dlx.interruption import Stop
 from dlx.progress import Reporter
 from dlx.records.ownership import Held, TakenOver
-from dlx.records.status import Status
+from dlx.records.status import SETTLED, State, Status
 from dlx.verdict import OUT_OF_MEMORY
 
 
@@ -45,7 +47,7 @@ def _left(unit: Unit) -> Finished:
 def has_ended(unit: Unit) -> bool:
     """Whether a trial has had its last word since it was decided to run it."""
     status = unit.directory.status()
-    return status.last_attempt > unit.seen and status.state in ("done", "diverged", "failed")
+    return status.last_attempt > unit.seen and status.state in SETTLED
 
 
 def _ended_by(error: BaseException, unit: Unit, observe: Observer) -> Finished:
@@ -58,12 +60,17 @@ def _ended_by(error: BaseException, unit: Unit, observe: Observer) -> Finished:
     return fail(unit, reason, observe, "".join(traceback.format_exception(error)))
 
 
-def fail(unit: Unit, reason: str, observe: Observer, log: str = "") -> Finished:
-    """Write a trial's last word in its place: it failed, for a reason that it could not give itself."""
+def fail(
+    unit: Unit, reason: str, observe: Observer, log: str = "", *, state: State = "failed", exit: str | None = None
+) -> Finished:
+    """Write a trial's last word in its place: it failed, for a reason that it could not give itself.
+
+    ``state`` and ``exit``: another end, and how its attempt ended where the reason does not say it.
+    """
     try:
         with unit.directory.claim() as attempt:
             attempt.log(f"{log.rstrip()}\n{reason}" if log else reason)
-            status = attempt.end("failed", reason, exit=reason)
+            status = attempt.end(state, reason, exit=exit or reason)
     except (Held, TakenOver) as other:
         return Finished(unit, None, str(other))
     except DlxError as refusal:
@@ -77,6 +84,18 @@ def tell(unit: Unit, status: Status, observe: Observer) -> Finished:
     log = str(unit.directory.log)
     observe(TrialEnded(unit.directory.trial, unit.label, status.state, status.reason, log, status.summary))
     return Finished(unit, status)
+
+
+def exit_in_words(code: int) -> str:
+    """How a process ended, by its exit code; a negative one is a signal's."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-code).name
+            return f"signal {name}{_OFTEN.get(name, '')}"
+    return f"exit code {code}"
+
+
+_OFTEN = {"SIGKILL": " (sent by the system too, when memory runs out)"}
 
 
 def ran_out_of_memory(status: Status) -> bool:

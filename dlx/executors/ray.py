@@ -25,7 +25,7 @@ from dlx.executors._queue import Queue
 from dlx.executors._ray_cluster import Share
 from dlx.executors._ray_slot import Defect, Leaving, Lost, Slot, environment
 from dlx.executors._ray_worker import Equipment
-from dlx.executors._unit import fail, ran_out_of_memory, tell
+from dlx.executors._unit import fail, has_ended, ran_out_of_memory, tell
 from dlx.fields import Count, Positive
 from dlx.interruption import TERMINATED, Stop
 from dlx.records import atomic
@@ -273,9 +273,7 @@ class _Serving:
         at, trial = time.monotonic(), unit.directory.trial
         if killed_for is not None:
             return Leaving(unit, at + _DYING, failed=killed_for)
-        status = unit.directory.status()
-        settled = status.last_attempt > unit.seen and status.state in ("done", "diverged", "failed", "pruned")
-        if settled or self._stop.requested is not None:
+        if has_ended(unit) or self._stop.requested is not None:
             return Leaving(unit, at + _DYING)
         self._losses[trial] += 1
         if (number := self._losses[trial]) > self._spec.losses:

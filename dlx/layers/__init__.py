@@ -128,7 +128,7 @@ class Dense(Layer):
         return (*inputs[0][:-1], self.units)
 
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
-        return _kernel_and_bias((inputs[0][-1], self.units), self.use_bias)
+        return kernel_and_bias((inputs[0][-1], self.units), self.use_bias)
 
     def multiply_adds(self, *inputs: Shape) -> int:
         return math.prod(inputs[0]) * self.units
@@ -149,7 +149,20 @@ class Dense(Layer):
 
 
 @dataclass(frozen=True)
-class Conv2D(Layer):
+class Convolution(Layer):
+    """A layer with one kernel, and one bias for each map, at all positions of an image."""
+
+    has_kernel = True
+
+    def multiply_adds(self, *inputs: Shape) -> int:
+        return math.prod(self.output_shape(*inputs)[:2]) * self.variables(*inputs)[0].size
+
+    def connections(self, *inputs: Shape) -> int:
+        return math.prod(self.output_shape(*inputs)[:2]) * sum(v.size for v in self.variables(*inputs))
+
+
+@dataclass(frozen=True)
+class Conv2D(Convolution):
     """A convolution of images."""
 
     filters: int
@@ -159,8 +172,6 @@ class Conv2D(Layer):
     padding: Padding = "valid"
     use_bias: bool = True
 
-    has_kernel = True
-
     @property
     def window(self) -> Window:
         return Window(self.kernel, self.stride)
@@ -169,13 +180,7 @@ class Conv2D(Layer):
         return (*_positions(self, inputs[0], self.window, self.padding), self.filters)
 
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
-        return _kernel_and_bias((*self.kernel, inputs[0][-1], self.filters), self.use_bias)
-
-    def multiply_adds(self, *inputs: Shape) -> int:
-        return math.prod(self.output_shape(*inputs)[:2]) * self.variables(*inputs)[0].size
-
-    def connections(self, *inputs: Shape) -> int:
-        return math.prod(self.output_shape(*inputs)[:2]) * sum(v.size for v in self.variables(*inputs))
+        return kernel_and_bias((*self.kernel, inputs[0][-1], self.filters), self.use_bias)
 
     def build(self) -> Any:
         import keras
@@ -193,7 +198,7 @@ class Conv2D(Layer):
 
 
 @dataclass(frozen=True)
-class PartialConv2D(Layer):
+class PartialConv2D(Convolution):
     """A convolution (stride 1, no padding) whose output maps each see some of the input maps.
 
     ``table[j]``: the input maps of output map j. The kernel holds the connected pairs only:
@@ -203,8 +208,6 @@ class PartialConv2D(Layer):
     kernel: Pair
     table: tuple[tuple[int, ...], ...]
     initializers: Initializers
-
-    has_kernel = True
 
     @property
     def window(self) -> Window:
@@ -216,12 +219,6 @@ class PartialConv2D(Layer):
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
         pairs = sum(len(sources) for sources in self.table)
         return Variable("kernel", (*self.kernel, pairs)), Variable("bias", (len(self.table),))
-
-    def multiply_adds(self, *inputs: Shape) -> int:
-        return math.prod(self.output_shape(*inputs)[:2]) * self.variables(*inputs)[0].size
-
-    def connections(self, *inputs: Shape) -> int:
-        return math.prod(self.output_shape(*inputs)[:2]) * sum(v.size for v in self.variables(*inputs))
 
     def build(self) -> Any:
         from dlx.keras_layers import PartialConv2D as KerasPartialConv2D
@@ -443,7 +440,8 @@ def transposed_positions(positions: Pair, kernel: Pair, stride: Pair, padding: P
     return height, width
 
 
-def _kernel_and_bias(kernel: Shape, use_bias: bool) -> tuple[Variable, ...]:
+def kernel_and_bias(kernel: Shape, use_bias: bool) -> tuple[Variable, ...]:
+    """The variables of a layer whose outputs are the last axis of its kernel."""
     bias = (Variable("bias", kernel[-1:]),) if use_bias else ()
     return (Variable("kernel", kernel), *bias)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dlx.errors import FieldError
-from dlx.layers import Conv2D, Initializers, Layer, Pair, Shape, Variable, Window
+from dlx.layers import Conv2D, Initializers, Layer, Pair, Shape, Variable, Window, kernel_and_bias
 
 
 def verify_images(net: str, input_shape: Shape, smallest: int) -> None:
@@ -50,8 +50,7 @@ class GroupedConv2D(Conv2D):
         return shape
 
     def variables(self, *inputs: Shape) -> tuple[Variable, ...]:
-        kernel = Variable("kernel", (*self.kernel, inputs[0][-1] // self.groups, self.filters))
-        return (kernel, Variable("bias", (self.filters,))) if self.use_bias else (kernel,)
+        return kernel_and_bias((*self.kernel, inputs[0][-1] // self.groups, self.filters), self.use_bias)
 
     def build(self) -> Any:
         from dlx.keras_layers.images import GroupedConv2D as KerasGroupedConv2D

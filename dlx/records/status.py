@@ -20,6 +20,8 @@ from dlx.records.cells import format_cell
 
 State = Literal["pending", "running", "done", "diverged", "failed", "interrupted", "pruned"]
 STATES: tuple[State, ...] = get_args(State)
+SETTLED: tuple[State, ...] = ("done", "diverged", "failed", "pruned")
+"""How a trial can end: it stays so until a person asks for it again."""
 FILE = "status.json"
 _SCHEMA = "dlx.status/1"
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

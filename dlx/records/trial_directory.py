@@ -30,7 +30,7 @@ from dlx.records.checkpoints import Checkpoint, CheckpointStore
 from dlx.records.ownership import Holder, Ownership, now
 from dlx.records.recorder import Recorder
 from dlx.records.status import FILE as STATUS
-from dlx.records.status import AttemptRecord, Listing, State, Status, read_status, write_status
+from dlx.records.status import SETTLED, AttemptRecord, Listing, State, Status, read_status, write_status
 from dlx.records.summary import summarise
 from dlx.records.tables import Table
 from dlx.records.weights import write_weights
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 _KILLED = "its process ended without a word"
-_SETTLED = ("done", "diverged", "failed", "pruned")
 _POSITIONS, _STATE = "tables", "training"
 
 
@@ -155,7 +154,7 @@ class TrialDirectory:
         owned = Ownership.acquire(self.path, after_attempt=status.last_attempt)
         try:
             status = read_status(self.status_file)
-            if seen is not None and status.last_attempt > seen and status.state in _SETTLED:
+            if seen is not None and status.last_attempt > seen and status.state in SETTLED:
                 raise Settled(f"{self.path} was ended as {status.state} by another process")
             return Attempt(self, owned)
         except BaseException:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,6 @@ from dlx import images
 from dlx.errors import DataError
 from dlx.images import Array, Cut
 from dlx.sources import Indices, Source, View, resident_limit
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_KEPT_BYTES = 2 << 30
 _RUN = 8
@@ -59,6 +56,9 @@ class MadeSource(Source):
     @abstractmethod
     def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
         """A source of some of the examples, in that order; with other ``targets``, where these are numbered anew."""
+
+    def _targets_of(self, rows: Indices, others: Array | None) -> Array:
+        return self._targets[rows] if others is None else others
 
     @property
     def ids(self) -> Indices:
@@ -136,10 +136,10 @@ class MadeSource(Source):
 class Resized(MadeSource):
     """The images of another source at another size; see :func:`dlx.images.refitted`."""
 
-    def __init__(self, source: Source, size: tuple[int, int], *, whole: bool) -> None:
+    def __init__(self, source: Source, size: tuple[int, int], *, whole: bool, targets: Array | None = None) -> None:
         inputs, _ = source.read(np.arange(0, 1))
         dtype = np.uint8 if inputs.dtype == np.uint8 and whole else np.float32
-        super().__init__((*size, inputs.shape[3]), dtype, source.targets, source.ids)
+        super().__init__((*size, inputs.shape[3]), dtype, source.targets if targets is None else targets, source.ids)
         self._source = source
         self._size = size
         self._round = whole
@@ -149,7 +149,8 @@ class Resized(MadeSource):
         return images.refitted(inputs[0], self._size, whole=self._round, cut=cut)
 
     def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
-        return Resized(self._source.take(rows), self._size, whole=self._round)
+        targets = self._targets_of(rows, targets)
+        return Resized(self._source.take(rows), self._size, whole=self._round, targets=targets)
 
 
 class ImageFiles(MadeSource):
@@ -180,7 +181,7 @@ class ImageFiles(MadeSource):
 
     def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
         paths = [self._paths[row] for row in rows.tolist()]
-        targets = self._targets[rows] if targets is None else targets
+        targets = self._targets_of(rows, targets)
         return ImageFiles(self._folder, paths, self._size, self.shape[2], targets, self._ids[rows])
 
 
@@ -203,5 +204,5 @@ class Encoded(MadeSource):
             raise DataError(f"the image of example {number} cannot be read: {error}") from None
 
     def take(self, rows: Indices, targets: Array | None = None) -> MadeSource:
-        targets = self._targets[rows] if targets is None else targets
+        targets = self._targets_of(rows, targets)
         return Encoded(self._records, self._key, self._size, self.shape[2], targets, self._ids[rows])

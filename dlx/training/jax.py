@@ -34,8 +34,9 @@ import keras
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dlx.stages import Batch, Stage, Tensor
+from dlx.training.accumulators import accumulate, zeros
 from dlx.training.engine import Engine
-from dlx.training.program import Program, accumulate, scaled
+from dlx.training.program import Program, scaled
 
 
 def start(threads: int | None) -> JaxEngine:
@@ -267,8 +268,7 @@ class JaxProgram(Program):
             sums = self.stage.evaluate(values, state, Batch(scaled(taken, *scaling), wanted), fresh)
             return accumulate(accumulated, [sums[name] for name in self._sum_names])
 
-        zeros = [jnp.zeros(shape) for shape in self._sum_shapes for _ in range(2)]
-        done: list[Tensor] = jax.lax.fori_loop(0, -(-count // rows), body, zeros)
+        done: list[Tensor] = jax.lax.fori_loop(0, -(-count // rows), body, zeros(self._sum_shapes))
         return done
 
 

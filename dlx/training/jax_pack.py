@@ -25,9 +25,10 @@ from dlx.randomness import key as random_key
 from dlx.sources import Splits
 from dlx.stages import Stage, Tensor
 from dlx.training import program as programs
+from dlx.training.accumulators import EpochNumbers, float64, to_host, totals
 from dlx.training.engine import NotPacked
 from dlx.training.jax import JaxProgram
-from dlx.training.program import Arrays, EpochNumbers, to_host
+from dlx.training.program import Arrays
 
 MEMORY_SHARE = 0.9
 """Of the device's memory that a pack may take, by the compiler's own account."""
@@ -159,7 +160,7 @@ class JaxPackProgram(JaxProgram):
 
     def _clear(self) -> None:
         super()._clear()
-        self._accumulated = [jnp.zeros((self.lanes, *zeros.shape)) for zeros in self._accumulated]
+        self._accumulated = [jnp.zeros((self.lanes, *one.shape)) for one in self._accumulated]
         self._moves = jnp.zeros((self.lanes, *self._moves.shape))
 
     def _lane(self, name: str, lane: int) -> np.ndarray:
@@ -224,16 +225,16 @@ class JaxPackProgram(JaxProgram):
 
     def end_epoch_lanes(self, given: Iterable[int]) -> dict[int, EpochNumbers]:
         """As :meth:`end_epoch`."""
-        values, moves = self._accumulated_values(), np.asarray(to_host(self._moves), dtype=np.float64)
+        values, moves = totals(self._accumulated), float64(self._moves)
         found = {lane: self._epoch_numbers([value[lane] for value in values], moves[lane]) for lane in given}
         self._clear()
         return found
 
     # What a lane does for itself; what it asks for first is computed for all
 
-    def evaluate_lane(self, lane: int, part: str) -> dict[str, Any]:
+    def evaluate_lane(self, lane: int, part: str, first: int | None = None) -> dict[str, Any]:
         """As :meth:`evaluate`."""
-        return self._of_lane(lane, part, lambda: self.evaluate(part))
+        return self._of_lane(lane, f"{part} {first}", lambda: self.evaluate(part, first=first))
 
     def measure_lane(self, lane: int, probe: ProbeSpec) -> dict[str, np.ndarray]:
         """As :meth:`measure`."""

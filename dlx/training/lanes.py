@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from dlx.probes import ProbeSpec
     from dlx.sources import Splits
     from dlx.stages import Stage
+    from dlx.training.accumulators import EpochNumbers
     from dlx.training.jax_pack import JaxPackProgram
-    from dlx.training.program import Arrays, EpochNumbers
+    from dlx.training.program import Arrays
 
 Asked = tuple[str, Callable[[], "Stage"], "Splits", int, bool, int]
 """Of an engine for a program: signature, stage, data, batch size, whether steps are watched, programs to keep."""
@@ -165,10 +166,12 @@ class Lane:
         numbers: EpochNumbers = self._together("end epoch", None, self._program.end_epoch_lanes)
         return numbers
 
-    def evaluate(self, part: str, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        """Sums over a part; ``between`` is called once, after it."""
+    def evaluate(
+        self, part: str, between: Callable[[], None] = lambda: None, first: int | None = None
+    ) -> dict[str, Any]:
+        """Sums over a part, or its ``first`` examples; ``between`` is called once, after it."""
         with self._pack.alone, self._pack.watched():
-            sums = self._program.evaluate_lane(self._lane, part)
+            sums = self._program.evaluate_lane(self._lane, part, first)
         between()
         return sums
 

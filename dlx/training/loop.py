@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from dlx.spec import EarlyStopping
     from dlx.stages import StageMetrics
-    from dlx.training.program import Arrays, EpochNumbers, Program
+    from dlx.training.accumulators import EpochNumbers
+    from dlx.training.program import Arrays, Program
 
 CHUNK_SECONDS = 0.4
 LOOKED_AT = 1000
@@ -215,22 +216,30 @@ class Loop:
 
     def _finish(self) -> None:
         """Leave the weights that the stage is to hand on: the last ones, or the best epoch's."""
-        rule = self._plan.early_stopping
-        averaged = self._program.finalize()
-        self.last = self._program.weights()
+        rule, program = self._plan.early_stopping, self._program
+        trained = program.weights()
+        averaged = program.finalize()
+        self.last = program.weights()
+
+        def pause() -> None:
+            # More epochs may go on from a checkpoint: it has the weights that were trained, not their averages.
+            program.set_weights(trained)
+            self._keeper.pause()
+            program.set_weights(self.last)
+
         if rule is not None and rule.restore_best_weights and self.best is not None:
-            self._program.set_weights(self.best)
+            program.set_weights(self.best)
         elif averaged:
-            self.progress.summary |= self._evaluate("val", "test")
+            self.progress.summary |= self._evaluate("val", "test", pause=pause)
         if self._plan.last:
             self._probe(lambda probe: probe.schedule is None)
 
-    def _evaluate(self, *parts: str) -> dict[str, float | None]:
+    def _evaluate(self, *parts: str, pause: Callable[[], None] | None = None) -> dict[str, float | None]:
         """Columns of the parts there are; a part that is not there has empty ones."""
         evaluated: dict[str, float | None] = {}
         for part in parts:
             if self._program.count(PARTS[part]):
-                evaluated |= self._finished(part, self._program.evaluate(PARTS[part], self._keeper.pause))
+                evaluated |= self._finished(part, self._program.evaluate(PARTS[part], pause or self._keeper.pause))
             else:
                 evaluated |= {f"{part}_{name}": None for name in self._plan.metrics.names}
         return evaluated

@@ -13,7 +13,6 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from dlx.randomness import key as random_key
 from dlx.sources import Source, Splits
 from dlx.stages import Batch, Group, Stage, StepResult, Tensor, Values
 from dlx.training import feed
+from dlx.training.accumulators import EpochNumbers, float64, pairs, to_host, totals, zeros
 from dlx.training.step_key import StepKey
 
 Arrays = dict[str, np.ndarray]
@@ -37,20 +37,6 @@ EVALUATION_ROWS = 1000
 EVALUATION_VALUES = 1 << 24
 EVALUATION_BLOCKS = 4
 """Blocks of an evaluation between two looks at whether to stop."""
-
-
-@dataclass(frozen=True)
-class EpochNumbers:
-    """What a compiled epoch has accumulated, on the host.
-
-    ``sums`` over the epoch's examples. Where steps were watched, per group and variable:
-    ``gradient_norms``, the root mean square over the epoch's steps of ‖∂L/∂θ‖₂, and
-    ``moves``, (‖Δθ‖, ‖θ‖) of the last step, θ before it.
-    """
-
-    sums: dict[str, Any]
-    gradient_norms: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    moves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
 
 
 class Program(ABC):
@@ -70,6 +56,8 @@ class Program(ABC):
         self._watch = watch
         for group in stage.groups.values():
             group.optimizer.build(group.variables)
+        optimizers = [group.optimizer for group in stage.groups.values()]
+        self._skips = any(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in optimizers)
         shapes = stage.sum_shapes()
         self._sum_names = sorted(shapes)
         self._sum_shapes = [shapes[name] for name in self._sum_names]
@@ -210,8 +198,18 @@ class Program(ABC):
         if self._watch:
             recorded = result.updates if result.gradients is None else result.gradients
             gradients = [gradient for name in self.stage.groups for gradient in recorded[name]]
-            added.append(self._squares([ops.cast(one, "float32") for one in gradients]))
+            added += self._of_taken(self._squares([ops.cast(one, "float32") for one in gradients]))
         return added
+
+    def _of_taken(self, squares: Tensor) -> list[Tensor]:
+        """Squares as they are accumulated; under a loss scale, where a step may be skipped, none of such a step.
+
+        Then with the number of steps taken: 1 or 0. The optimiser skips a step whose gradients are not finite.
+        """
+        if not self._skips:
+            return [squares]
+        taken = ops.all(ops.isfinite(squares))
+        return [ops.where(taken, squares, 0.0), ops.cast(taken, "float32")]
 
     def _squares(self, gradients: Sequence[Tensor]) -> Tensor:
         """‖·‖² of each by the scale at which it can be told: (scales, gradients)."""
@@ -261,22 +259,19 @@ class Program(ABC):
 
     def end_epoch(self) -> EpochNumbers:
         """Hand over the accumulators and clear them."""
-        numbers = self._epoch_numbers(self._accumulated_values(), _float64(self._moves))
+        numbers = self._epoch_numbers(totals(self._accumulated), float64(self._moves))
         self._clear()
         return numbers
-
-    def _accumulated_values(self) -> list[Any]:
-        return [_float64(total) - _float64(carry) for total, carry in _pairs(self._accumulated)]
 
     def _epoch_numbers(self, values: Sequence[Any], measured_moves: np.ndarray) -> EpochNumbers:
         sums = dict(zip(self._sum_names, values, strict=False))
         gradient_norms: dict[str, tuple[float, ...]] = {}
         moves: dict[str, tuple[tuple[float, float], ...]] = {}
         if self._watch:
-            left = (
-                iter(np.sqrt(norms.joined(values[-1]) / self.steps).tolist()),
-                iter(map(tuple, measured_moves.tolist())),
-            )
+            squares, *taken = values[len(self._sum_names) :]
+            with np.errstate(invalid="ignore"):  # no norm, where no step was taken
+                means = np.sqrt(norms.joined(squares) / (taken[0] if taken else self.steps))
+            left = iter(means.tolist()), iter(map(tuple, measured_moves.tolist()))
             for name, group in self.stage.groups.items():
                 gradient_norms[name], moves[name] = (tuple(itertools.islice(one, len(group.variables))) for one in left)
         return EpochNumbers(sums, gradient_norms, moves)
@@ -296,16 +291,16 @@ class Program(ABC):
         count = len(source) if first is None else min(first, len(source))
         rows = self._rows_at_once(count)
         stride = rows * EVALUATION_BLOCKS
-        totals: list[Any] = [0.0] * len(self._sum_names)
+        found: list[Any] = [0.0] * len(self._sum_names)
         # Every call has the same number of rows; the last ends with the last example.
         starts = range(0, count, stride)
         begins = [max(0, min(start, count - stride)) for start in starts]
         ranges = [(begin, min(begin + stride, count)) for begin in begins]
         for start, begin, (inputs, targets) in zip(starts, begins, self._ranges(source, ranges), strict=True):
             sums = self._evaluate(rows, start - begin, inputs, targets)
-            totals = [t + _float64(a) - _float64(b) for t, (a, b) in zip(totals, _pairs(sums), strict=True)]
+            found = [t + float64(a) - float64(b) for t, (a, b) in zip(found, pairs(sums), strict=True)]
             between()
-        return dict(zip(self._sum_names, totals, strict=True))
+        return dict(zip(self._sum_names, found, strict=True))
 
     def _ranges(self, source: Source, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets of these examples of a part, on the device."""
@@ -455,32 +450,17 @@ class Program(ABC):
         return self._moved(before, [self._read(v) for v in self._variables])
 
     def _clear(self) -> None:
-        """Accumulators: two tensors each, the sum and what rounding has kept from it."""
-        watched = [(len(norms.SCALES), len(self._variables))] if self._watch else []
-        shapes = [*self._sum_shapes, *watched]
-        self._accumulated = [ops.zeros(shape, "float32") for shape in shapes for _ in range(2)]
+        """Begin an epoch's sums again."""
+        watched: list[tuple[int, ...]] = [(len(norms.SCALES), len(self._variables))] if self._watch else []
+        watched += [()] if self._watch and self._skips else []
+        self._accumulated = zeros([*self._sum_shapes, *watched])
         self._moves = ops.zeros((len(self._variables), 2), "float32")
-
-
-def to_host(value: Tensor) -> np.ndarray:
-    """A tensor or variable as a NumPy array of its own, which later steps do not change."""
-    return np.array(value.numpy() if hasattr(value, "numpy") else value)
 
 
 def scaled(inputs: Tensor, subtract: Tensor | None, divide: Tensor) -> Tensor:
     """Stored inputs as the network sees them; ``subtract`` is None where it is 0: a pass over them less."""
     values = ops.cast(inputs, "float32")
     return (values if subtract is None else values - subtract) / divide
-
-
-def accumulate(accumulated: Sequence[Tensor], added: Sequence[Tensor]) -> list[Tensor]:
-    """Compensated sums (Kahan 1965): a million small float32 terms lose no digits."""
-    result: list[Tensor] = []
-    for (total, carry), value in zip(_pairs(accumulated), added, strict=True):
-        corrected = ops.cast(value, "float32") - carry
-        grown = total + corrected
-        result += [grown, (grown - total) - corrected]
-    return result
 
 
 def evaluation_rows(model: Any, examples: int, trials: int = 1) -> int:
@@ -492,14 +472,6 @@ def evaluation_rows(model: Any, examples: int, trials: int = 1) -> int:
 def _moves(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
     pairs = [(ops.cast(old, "float32"), ops.cast(new, "float32")) for old, new in zip(before, after, strict=True)]
     return ops.stack([ops.stack([norms.norm(new - old), norms.norm(old)]) for old, new in pairs])
-
-
-def _pairs(accumulated: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(accumulated[::2], accumulated[1::2], strict=True))
-
-
-def _float64(value: Tensor) -> Any:
-    return np.asarray(to_host(value), dtype=np.float64)
 
 
 def inner(optimizer: Any) -> Any:

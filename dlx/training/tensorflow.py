@@ -23,8 +23,9 @@ with silenced():
 
 from dlx.stages import Batch, Stage, StepResult, Tensor, Values
 from dlx.training import tensorflow_replicas as replicas
+from dlx.training.accumulators import accumulate, zeros
 from dlx.training.engine import Engine
-from dlx.training.program import Program, accumulate, scaled
+from dlx.training.program import Program, scaled
 from dlx.training.step_key import StepKey
 
 
@@ -232,8 +233,8 @@ class TensorFlowProgram(Program):
             sums = sums_of(*block, fresh) if divides is None else divides.sums(sums_of, (*block, fresh))
             return start + rows, accumulate(accumulated, [sums[name] for name in self._sum_names])
 
-        zeros = [tf.zeros(shape) for shape in self._sum_shapes for _ in range(2)]
-        _, done = tf.while_loop(lambda start, _: start < count, body, (tf.constant(0), zeros), parallel_iterations=1)
+        nothing = tf.constant(0), zeros(self._sum_shapes)
+        _, done = tf.while_loop(lambda start, _: start < count, body, nothing, parallel_iterations=1)
         return list(done)
 
 

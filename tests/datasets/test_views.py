@@ -88,6 +88,18 @@ def test_an_array_that_is_resized_is_cut_as_well(pictures: Path) -> None:
     np.testing.assert_array_equal(found[0], expected)
 
 
+def test_some_of_the_images_may_be_numbered_anew() -> None:
+    inputs = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4, 1)
+    source = Resized(ArraySource(inputs, np.arange(3, dtype=np.int32)), (2, 2), whole=True)
+    rows, labels = np.array([2, 0]), np.array([7, 8], np.int32)
+    for taken, expected in ((source.take(rows), [2, 0]), (source.take(rows, labels), [7, 8])):
+        images, targets = taken.read([0, 1])
+        np.testing.assert_array_equal(targets, expected)
+        np.testing.assert_array_equal(taken.targets, expected)
+        np.testing.assert_array_equal(images, source.read(rows)[0])
+        np.testing.assert_array_equal(taken.ids, rows)
+
+
 def test_what_is_seen_goes_by_the_example_and_not_by_its_place_in_the_order(pictures: Path) -> None:
     paths = sorted(str(path.relative_to(pictures)) for path in pictures.rglob("*.png"))
     source = ImageFiles(pictures, paths, (16, 16), 3, np.arange(12, dtype=np.int32))

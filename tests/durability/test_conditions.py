@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dlx.records.checkpoints import CheckpointStore
 from tests.durability.conftest import Ground
 from tests.durability.proof import kept
 
@@ -55,6 +56,24 @@ def test_another_spec(interrupted: Ground) -> None:
     path = interrupted.trial / "trial.yaml"
     path.write_text(path.read_text("utf-8") + "# edited\n", "utf-8")
     assert "its spec has changed" in refused(interrupted)
+
+
+@pytest.mark.parametrize("changed", ["an array of another shape", "an array less", "a field of its progress more"])
+def test_another_layout_of_the_checkpoint(interrupted: Ground, changed: str) -> None:
+    """One that another state of dlx wrote under the same version number."""
+    store = CheckpointStore(interrupted.trial / "checkpoints")
+    found = store.load_latest()
+    assert found is not None
+    last = max(name for name in found.arrays if name.startswith("accumulated/"))
+    if changed == "an array of another shape":
+        found.arrays[last] = found.arrays[last][:1]
+    elif changed == "an array less":
+        del found.arrays[last]
+    else:
+        found.state["training"]["progress"]["momentum"] = 0.0
+    store.save(found.arrays, found.state)
+    assert "its checkpoint was written by another version of dlx" in refused(interrupted)
+    assert "Traceback" not in (interrupted.trial / "log.txt").read_text("utf-8")
 
 
 @pytest.mark.parametrize("threads", ["1", pytest.param("2", marks=pytest.mark.slow)])

@@ -126,6 +126,10 @@ def _misbehave(how: str, attempt: int, observe: Observer) -> None:
             raise MemoryError
         case "exhaust memory":
             raise MemoryError
+        case "exhaust memory, then be killed":
+            if attempt == 1:
+                raise MemoryError
+            os.kill(os.getpid(), signal.SIGKILL)
         case "be killed":
             os.kill(os.getpid(), signal.SIGKILL)
         case "be stopped":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,13 @@ def test_chains_may_begin_at_examples() -> None:
     means = 1 / (1 + np.exp(-(states(3) @ values["kernel"].T + values["visible_bias"])))
     found = net(values).draw(30_000, 1, seed=5, start=start)
     assert found.mean(axis=0) == pytest.approx(weights @ means, abs=0.01)
+
+
+def test_a_unit_that_is_certain_is_no_warning() -> None:
+    machine = Machine(np.array([[2000.0, -2000.0]]), np.zeros(2), np.zeros(1), "binary", "binary")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert machine.up(np.ones((1, 1))).tolist() == [[1.0, 0.0]]
 
 
 def test_the_sheet() -> None:

@@ -37,8 +37,15 @@ class Ground:
     ) -> list[Decision]:
         return decide(load_text(text, sets, axes), self.options(**changes))
 
-    def run(self, *sets: str, text: str = SPEC, axes: dict[str, str] | None = None, **changes: Any) -> Outcome:
-        return run(load_text(text, sets, axes), self.options(**changes), ignore, Stop())
+    def run(
+        self,
+        *sets: str,
+        text: str = SPEC,
+        axes: dict[str, str] | None = None,
+        stop: Stop | None = None,
+        **changes: Any,
+    ) -> Outcome:
+        return run(load_text(text, sets, axes), self.options(**changes), ignore, stop or Stop())
 
     def files(self) -> dict[str, bytes]:
         """Every file of every trial that is there."""

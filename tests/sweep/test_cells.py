@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 import pytest
 
+from dlx.interruption import Stop
 from dlx.optimizers import schedules
 from dlx.records.trial_directory import TrialDirectory
 from dlx.schedule import Outcome
 from dlx.spec import load_text
+from dlx.training.program import Program
 from tests.sweep.conftest import SPEC, Ground
 
 KEEP = "records.checkpoints=keep"
@@ -77,6 +79,42 @@ def test_more_epochs_go_on_to_the_same_bytes(
     assert long.directory.origin() is None
     after = ground.files()
     assert {name: after[name] for name in before} == before, "the shorter trial is as it was"
+
+
+def test_averages_that_were_looked_at_are_not_gone_on_from(
+    ground: Ground, elsewhere: Callable[[], Ground], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked to stop while the averages of a finished trial are evaluated, it keeps the weights that they are of."""
+    averaging = "training.optimizer={name: sgd, learning_rate: 0.5, use_ema: true}"
+    stop, finalize = Stop(), Program.finalize
+
+    def finalize_and_stop(program: Program) -> bool:
+        averaged = finalize(program)
+        stop.request("enough", 143)
+        return averaged
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Program, "finalize", finalize_and_stop)
+        assert states(ground.run(KEEP, averaging, stop=stop)) == ["interrupted"]
+    (short,) = ground.run(KEEP, averaging).endings
+    (undisturbed,) = elsewhere().run(KEEP, averaging).endings
+    alike(short.directory, undisturbed.directory)
+    (long,) = ground.run(averaging, "training.epochs=2").endings
+    assert f"begun with what trial {short.trial.id} recorded" in long.directory.log.read_text("utf-8")
+    (fresh,) = elsewhere().run(averaging, "training.epochs=2").endings
+    alike(long.directory, fresh.directory)
+
+
+def test_a_finished_trial_without_its_metrics_is_trained_again_where_its_recalls_are_asked_for(ground: Ground) -> None:
+    recalls = "records.recalls=true"
+    (done,) = ground.run(recalls).endings
+    assert ground.decide(recalls)[0].action == "skip"
+    table = done.directory.path / "metrics.csv"
+    for content in (b"\xff\xfe", b"stage,epoch\n"):
+        table.write_bytes(content)
+        assert [one.why for one in ground.decide(recalls)] == ["done before, without the recalls"]
+    table.unlink()
+    assert ground.decide(recalls)[0].action == "rerun"
 
 
 def test_the_longest_beginning_is_gone_on_from(ground: Ground) -> None:

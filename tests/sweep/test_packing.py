@@ -63,8 +63,12 @@ def test_what_is_structure_may_not(tmp_path: Path, axis: str) -> None:
     assert len(kinds(tmp_path, axis)) == 2
 
 
-def test_an_optimiser_that_averages_weights_trains_alone(tmp_path: Path) -> None:
-    assert kinds(tmp_path, "training.optimizer: [{name: sgd, use_ema: true}]") == {None}
+@pytest.mark.parametrize("stage", ["training", "pretraining"])
+@pytest.mark.parametrize("optimizer", ["{name: sgd, use_ema: true}", "schedule_free_adamw"])
+def test_an_optimiser_that_keeps_weights_of_its_own_trains_alone(tmp_path: Path, stage: str, optimizer: str) -> None:
+    values = optimizer if stage == "training" else f"{{method: rbm, optimizer: {optimizer}}}"
+    path = "training.optimizer" if stage == "training" else "pretraining"
+    assert kinds(tmp_path, f"{path}: [{values}], model.activation: [sigmoid]") == {None}
 
 
 @given(st.integers(1, 300), st.integers(1, 300))

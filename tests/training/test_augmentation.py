@@ -29,7 +29,8 @@ from dlx.augmentations import (
 from dlx.errors import FieldError, SpecError
 from dlx.sources import ArraySource
 from dlx.spec import load_text
-from dlx.training.program import Program, to_host
+from dlx.training.accumulators import to_host
+from dlx.training.program import Program
 from dlx.training.step_key import StepKey
 from tests.training.backpropagation import Perceptron
 from tests.training.made import bits, cnn, made_splits, mlp, order, start, supervised, train

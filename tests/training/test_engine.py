@@ -365,6 +365,35 @@ def test_mixed_precision_trains_close_to_single(program: MakeProgram, precision:
         np.testing.assert_allclose(value, other, atol=0.02)
 
 
+def test_steps_that_half_precision_skips_are_not_in_the_norms(program: MakeProgram) -> None:
+    """Where scaled gradients overflow, the optimiser halves the scale and takes no step."""
+    import keras
+
+    splits = made_splits()
+
+    def build() -> Any:
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            model = mlp(splits, 5, 4)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        return supervised(model, keras.optimizers.LossScaleOptimizer(sgd(), initial_scale=2.0**20))
+
+    trained = program(build, splits, batch_size=4)
+    optimizer = trained.stage.groups["model"].optimizer.inner_optimizer
+    net, inputs, labels = reference(trained)
+    squares, taken = np.zeros(6), 0
+    trained.begin_epoch(order(trained, 0), 0)
+    for step, batch in enumerate(batches(trained, 0)):
+        trained.run(step, step + 1)
+        if int(np.asarray(optimizer.iterations)) > taken:
+            taken += 1
+            squares += [np.square(gradient).sum() for gradient in net.descend(inputs[batch], labels[batch], 0.5)]
+    assert 0 < taken < trained.steps, "some steps overflow and some do not"
+    found = trained.end_epoch().gradient_norms["model"]
+    np.testing.assert_allclose(found, np.sqrt(squares / taken), rtol=0.02)
+
+
 def test_learning_rates_follow_their_schedule(program: MakeProgram) -> None:
     import keras
 

@@ -249,6 +249,23 @@ def test_they_go_from_stage_to_stage_together(tmp_path: Path) -> None:
         assert list(stages.unique()) == ["layer1", "output", "finetune"]
 
 
+def test_what_is_looked_at_after_an_epoch_is_looked_at_together(tmp_path: Path) -> None:
+    """Machines are compared on as many training examples as are held out, which is no whole part."""
+    for how, pack in (("alone", 0), ("together", 8)):
+        (tmp_path / how).mkdir()
+        outcome = carried_out(tmp_path / how, pack, "pretraining={method: rbm, epochs: 1}", "seeds=2", spec=STAGES)
+        assert outcome.exit_code() == 0
+    alone, together = (tables(tmp_path / how / "results") for how in ("alone", "together"))
+    assert alone.keys() == together.keys()
+    for name in alone:
+        if name.endswith("metrics.csv"):
+            a, b = (pd.read_csv(tmp_path / how / "results" / name) for how in ("alone", "together"))
+            assert list(a["stage"]) == list(b["stage"])
+            assert a["free_energy_gap"].notna().sum() == 2, "before the only epoch of the machine, and after"
+            untrained = ["train_free_energy", "val_free_energy", "free_energy_gap"]
+            pd.testing.assert_series_equal(a.loc[0, untrained], b.loc[0, untrained], rtol=1e-4)
+
+
 def test_seeds_that_make_their_own_examples_train_alone_and_rates_together(tmp_path: Path) -> None:
     """The data of a pack are everybody's: what a seed generates is not."""
     made = "imbalance: {3: 0.3}, rebalance: {method: rbm, epochs: 1, hidden: 4}"

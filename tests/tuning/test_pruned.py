@@ -39,6 +39,22 @@ def test_a_stop_hears_of_the_outer_one() -> None:
     assert not isinstance(stopped.value, Pruned) and stopped.value.exit_code == 130
 
 
+def test_a_signal_that_comes_in_between_is_no_pruning() -> None:
+    """It goes on later: only what is not worth going on with is given up."""
+
+    class Signalled(Stop):
+        @property
+        def requested(self) -> tuple[str, int] | None:
+            before = self._request
+            self.request("stopped by SIGTERM", 143)
+            return before
+
+    stop = Signalled()
+    stop.prune("it is worse than the median")
+    assert stop.requested == ("stopped by SIGTERM", 143)
+    assert not stop.pruned
+
+
 class PruneAfter(Stop):
     """Prunes once an epoch has ended."""
 
