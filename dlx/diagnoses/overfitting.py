@@ -48,12 +48,15 @@ class Spec(DiagnosisSpec):
         validation = [value for value in history.metric("val_loss")[1:] if value is not None]
         if train is None or val is None or len(validation) < len(loss):
             raise NotJudged(_("no validation set"))
-        least, last = min(validation), median(validation[-window:])
+        least = min(validation)
+        lowest = validation.index(least)
+        # What comes before the least is higher because the loss fell, not because it rose.
+        last = median(validation[max(lowest, len(validation) - window) :])
         rise = last / least - 1 if last is not None and least > 0 else 0.0
         if train - val < self.gap or rise < self.rise:
             return None
         numbers = {
-            "gap": train - val, "train": train, "val": val, "rise": rise, "epoch": validation.index(least) + 1,
+            "gap": train - val, "train": train, "val": val, "rise": rise, "epoch": lowest + 1,
             "least": least, "last": last or 0.0,
         }  # fmt: skip
         setting = history.setting

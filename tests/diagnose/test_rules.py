@@ -343,6 +343,12 @@ RISING = [0.5, 0.4, 0.3, 0.25, 0.3, 0.3, 0.32, 0.33, 0.34, 0.35]
         (1.0, 0.899, RISING, True),
         (1.0, 0.91, RISING, False),
         (1.0, 0.82, [0.5 - 0.01 * epoch for epoch in range(10)], False),  # a gap that still closes
+        (
+            1.0,
+            0.82,
+            [0.5 * 0.8**epoch for epoch in range(10)],
+            False,
+        ),  # and by much: epochs before the least are no rise
         (0.7, 0.82, RISING, False),
     ],
 )
