@@ -86,36 +86,42 @@ SPECS = {
         model: {name: mlp, hidden: [8], activation: sigmoid}
         pretraining: {method: rbm, epochs: 1, output_epochs: 0}
         training: {epochs: 1}
+        probes: {gradients: null, activations: null}
     """,
     "clothes": """
         name: mine
         dataset: {name: digits, train_limit: 100}
         model: {name: autoencoder, hidden: [4]}
         training: {epochs: 1}
+        probes: {gradients: null, activations: null}
     """,
     "uneven": """
         dataset: {name: digits, train_limit: 300, imbalance: {3: 0.5}, rebalance: {method: rbm, epochs: 1, hidden: 4}}
         model: {name: mlp, hidden: [8]}
         training: {epochs: 1}
+        probes: {gradients: null, activations: null}
     """,
     "flowers": """
         dataset: {name: image_folder, path: flowers, resize: 12}
         model: {name: cnn, blocks: [{filters: 2, pool: max}], dense: []}
         training: {epochs: 1}
+        probes: {gradients: null, activations: null}
     """,
     "wines": """
         dataset: {name: csv, path: wines.csv, label: kind}
         model: {name: mlp, hidden: [4]}
         training: {epochs: 1}
+        probes: {gradients: null, activations: null}
     """,
     "spec": "{model: {name: mlp, depth: 2}, training: {epochs: 1}}",
 }
-"""The experiments that the pages speak of, in small; the first seven are trained."""
-
+"""The experiments that the pages speak of, in small; the first seven are trained, most without probes to be quick."""
 
 NAMES = [name for names in commands.PANELS.values() for name in names]
+
 OTHERS = {"--array"}
 """Flags of other programs."""
+
 PACKAGED = {"dataset: {name: parity, bits: 6}", "stages: [sign_descent]", "probes: {spread: {}}"}
 """Shown, and of members that a package brings: tests/plugins installs it."""
 
