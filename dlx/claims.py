@@ -289,10 +289,15 @@ class _Asked:
             "n": difference.n[0],
             "m": difference.n[1],
         }
-        if difference.kind == "paired":
-            words = _("difference {difference}, 95 % CI {interval}, {n} paired seeds").format(**given)
+        if difference.kind == "paired" and difference.overlap:
+            words = _("difference {difference}, 95 % CI {interval}, {n} paired folds")
+        elif difference.kind == "paired":
+            words = _("difference {difference}, 95 % CI {interval}, {n} paired seeds")
+        elif difference.overlap:
+            words = _("difference {difference}, 95 % CI {interval}, {n} and {m} folds")
         else:
-            words = _("difference {difference}, 95 % CI {interval}, {n} and {m} seeds").format(**given)
+            words = _("difference {difference}, 95 % CI {interval}, {n} and {m} seeds")
+        words = words.format(**given)
         needed = None if difference.detected else statistics.seeds_needed(difference)
         if needed is not None:
             words += ", " + _("about {seeds} seeds each would settle it").format(

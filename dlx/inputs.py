@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TABLES = (".csv", ".tsv", ".txt")
 ARRAYS = (".npy", ".npz")
 _AT_ONCE = 1024
-"""Images of those that do not fit in memory that are looked at together."""
+"""Images that are read together where all of them do not fit in memory."""
 
 Array = npt.NDArray[Any]
 
@@ -151,7 +151,7 @@ def read_labelled(network: Trained, path: Path) -> Examples:
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            # As in training, what is hidden is none: macOS puts a ._name.jpg beside every name.jpg it copies.
+            # As in training, hidden files are passed over: macOS puts a ._name.jpg beside every name.jpg it copies.
             inside = sorted(
                 file for file in path.rglob("*") if file.suffix.lower() in IMAGES and not file.name.startswith(".")
             )
@@ -272,7 +272,7 @@ def _table(path: Path, network: Trained) -> tuple[Array, Sequence[int], Sequence
 
 
 def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The line of each row of a CSV file, and its cells; blank lines are no rows."""
+    """The line of each row of a CSV file, and its cells; blank lines are passed over."""
     import csv
 
     with path.open(encoding="utf-8-sig", newline="") as file:

@@ -8,6 +8,7 @@ The one function that ``dlx plot`` and reports call::
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,9 @@ from pydantic import ValidationError
 from dlx import scalars
 from dlx.analysis.folds import overlap_of
 from dlx.analysis.selectors import find
-from dlx.analysis.settings import columns_of, label, pool, shown, value_at
+from dlx.analysis.settings import ABSENT, columns_of, label, pool, shown, value_at
 from dlx.analysis.trials import Tables, Trial
+from dlx.analysis.writing import state_said
 from dlx.charts import ChartSpec, kinds, registry
 from dlx.drawing.picture import Picture, compose
 from dlx.drawing.subjects import Group, Run
@@ -32,7 +34,11 @@ from dlx.language import _
 MOST_SETTINGS = 24
 """More panels or colours than this cannot be told apart; of ``sweep``, whose settings are points, any number can."""
 
+_MOST_DAMAGED = 3
+"""Trials that cannot be read and are named one by one."""
+
 _DRAWN = ("done", "diverged", "running", "interrupted")
+_NAMES = ("name", "method")
 _RESERVED = {"setting", "moment", "part", "epoch", "step", "layer", "metric", "quantity", "n", "mean", "low", "high"}
 
 
@@ -55,16 +61,16 @@ def plot(
     title: str | None = None,
     interactive: bool = False,
     results: Path | None = None,
-    places: Any = None,
+    data_dir: Path | None = None,
 ) -> Plotted:
     """The chart of a kind.
 
     ``options`` are the kind's, as text; those that are None were not given. ``title`` in
-    place of the kind's own; empty for none. ``places``: where data sets are looked for. Raises
-    :class:`~dlx.errors.UsageError` for a kind, an option or a selector that is none, and for
-    results that do not hold what the kind draws.
+    place of the kind's own; empty for none. ``data_dir``: where data sets are looked for first. Raises
+    :class:`~dlx.errors.UsageError` for a kind, an option or a selector that does not
+    exist, and for results that do not hold what the kind draws.
     """
-    spec, tidy, notes = numbers(kind, selectors, options, results=results, places=places)
+    spec, tidy, notes = numbers(kind, selectors, options, results=results, data_dir=data_dir)
     heading = tidy.heading or spec.heading() if title is None else title
     heading = heading[:1].upper() + heading[1:]
     picture = compose(lambda canvas: spec.draw(tidy, canvas), tidy, theme, heading, interactive=interactive)
@@ -77,11 +83,11 @@ def numbers(
     options: Mapping[str, str | None],
     *,
     results: Path | None = None,
-    places: Any = None,
+    data_dir: Path | None = None,
 ) -> tuple[ChartSpec, Tidy, tuple[str, ...]]:
     """A kind with its options, the numbers it draws, and notes on the choice; arguments as of :func:`plot`."""
     spec = chart_of(kind, options)
-    subject, notes = subject_of(spec, kind, selectors, results, places)
+    subject, notes = subject_of(spec, kind, selectors, results, data_dir)
     tidy, more = data_of(spec, subject)
     return spec, tidy, (*notes, *more)
 
@@ -149,7 +155,7 @@ def _value(text: str, annotation: Any, option: str) -> Any:
     except ValueError:
         if str in kinds_:
             return text
-        raise UsageError(f"--{option}: {text!r} is no value") from None
+        raise UsageError(f"--{option}: {text!r} is not a value") from None
 
 
 def _kinds(annotation: Any) -> set[Any]:
@@ -167,33 +173,39 @@ def _kinds(annotation: Any) -> set[Any]:
 
 
 def subject_of(
-    spec: ChartSpec, kind: str, selectors: Sequence[str], results: Path | None, places: Any
+    spec: ChartSpec, kind: str, selectors: Sequence[str], results: Path | None, data_dir: Path | None
 ) -> tuple[Any, tuple[str, ...]]:
     """What the kind is given, and notes on how it was chosen."""
     if spec.needs == "model" or spec.needs == "dataset":
-        from dlx.drawing.targets import dataset_of, network_of
+        from dlx.drawing.targets import Data, dataset_of, network_of
 
         if len(selectors) != 1:
             raise UsageError(f"dlx plot {kind} draws one thing: a spec, a trial, or the name of a {spec.needs}")
-        return (network_of(selectors[0], results) if spec.needs == "model" else dataset_of(selectors[0], results)), ()
+        if spec.needs == "model":
+            return network_of(selectors[0], results), ()
+        return Data(dataset_of(selectors[0], results), data_dir), ()
     found = find(selectors, results)
-    notes = [str(error) for error in found.damaged[:3]]
+    notes = [str(error) for error in found.damaged[:_MOST_DAMAGED]]
+    if more_damaged := len(found.damaged) - len(notes):
+        notes.append(f"and {more_damaged} more that cannot be read")
     if spec.needs == "settings":
-        groups, more = groups_of(found.trials)
+        groups, more = groups_of(found.trials, data_dir)
         if len(groups) > MOST_SETTINGS and spec.name != "sweep":
             hint = "name fewer, as in NAME:depth=4; dlx plot sweep draws any number"
             raise UsageError(f"{len(groups)} settings are more than one picture can show", hint=hint)
         return groups, (*notes, *more)
     trial, more = one_of(found.trials)
-    return Run(f"trial {trial.id}", trial.seed, Tables(trial.path)), (*notes, *more)
+    return Run(f"trial {trial.id}", trial.seed, Tables(trial.path), data_dir=data_dir), (*notes, *more)
 
 
-def groups_of(trials: Sequence[Trial]) -> tuple[list[Group], tuple[str, ...]]:
+def groups_of(trials: Sequence[Trial], data_dir: Path | None = None) -> tuple[list[Group], tuple[str, ...]]:
     """Trials by setting, in the order of the axes' values; those that have recorded nothing are left out, and said."""
     begun = [trial for trial in trials if trial.state in _DRAWN and (trial.path / "metrics.csv").exists()]
     if not begun:
+        states = Counter(state_said(trial.state) for trial in trials)
+        standing = ", ".join(f"{count} {state}" for state, count in states.items())
         raise UsageError(
-            f"none of the {len(trials)} trials has recorded anything yet", hint="dlx status says how they stand"
+            f"none of the {len(trials)} trials has anything to draw ({standing})", hint="dlx status says how they stand"
         )
     notes = (
         ()
@@ -201,25 +213,26 @@ def groups_of(trials: Sequence[Trial]) -> tuple[list[Group], tuple[str, ...]]:
         else (f"{len(trials) - len(begun)} of {len(trials)} trials have recorded nothing yet",)
     )
     columns = columns_of(begun)
+    members = {path for path in columns if any(f"{path}.{name}" in each.setting for each in begun for name in _NAMES)}
     several = len({trial.engine for trial in begun}) > 1
     groups = []
     for pooled in pool(begun):
         values: dict[str, Value] = {
-            f"{name}_" if name in _RESERVED else name: _plain(value_at(pooled.setting, path))
+            f"{name}_" if name in _RESERVED else name: _plain(value_at(pooled.setting, path), member=path in members)
             for path, name in columns.items()
         }
         said = label(pooled.setting, columns)
         if several:
             values["engine"] = pooled.engine
             said = f"{said}, {pooled.engine}"
-        runs = tuple(_run(trial) for trial in pooled.trials)
+        runs = tuple(_run(trial, data_dir) for trial in pooled.trials)
         groups.append(Group(said, runs, values))
     return _in_order(groups), notes
 
 
-def _run(trial: Trial) -> Run:
+def _run(trial: Trial, data_dir: Path | None) -> Run:
     division = (trial.repeat, trial.fold)
-    return Run(trial.id, trial.seed, Tables(trial.path), division, overlap_of(trial.setting), trial.state)
+    return Run(trial.id, trial.seed, Tables(trial.path), division, overlap_of(trial.setting), trial.state, data_dir)
 
 
 def one_of(trials: Sequence[Trial]) -> tuple[Trial, tuple[str, ...]]:
@@ -251,6 +264,11 @@ def _in_order(groups: list[Group]) -> list[Group]:
     return sorted(groups, key=lambda group: [order[axis].index(group.values.get(axis)) for axis in axes])
 
 
-def _plain(value: Any) -> Value:
-    """A parameter's value as it stands in a tidy table: numbers stay numbers, the rest is as people read it."""
+def _plain(value: Any, *, member: bool) -> Value:
+    """A parameter's value as it stands in a tidy table: numbers stay numbers, the rest is as people read it.
+
+    ``member``: one such as pretraining, which a setting has or does without.
+    """
+    if value is ABSENT and member:
+        return _("none")
     return value if isinstance(value, int | float) and not isinstance(value, bool) else shown(value)

@@ -15,13 +15,14 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dlx.errors import TrialError
 from dlx.events import EpochEnded, Event, GradientsRecorded, Observer, StepsDone, TrialEnded, TrialStarted
+from dlx.objects import standard
 from dlx.records import atomic
 from dlx.records.ownership import now as time_now
 
@@ -188,15 +189,7 @@ def read_report(directory: Path) -> Report | None:
 
 def _text(report: Report) -> str:
     # Standard JSON has no NaN, which a diverging trial has plenty of: it becomes text.
-    return json.dumps({"schema": _SCHEMA, **_plain(asdict(report))}, ensure_ascii=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps({"schema": _SCHEMA, **standard(asdict(report))}, ensure_ascii=False) + "\n"
 
 
 def _number(value: Any) -> float | None:

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.errors import ResultsError, UsageError, nearest
@@ -56,14 +57,17 @@ class Trained:
         weights: Kept | None = None,
         runtime: Runtime | None = None,
         worker: Worker | None = None,
+        *,
+        data_dir: Path | None = None,
     ) -> Trained:
         """The network that a trial left.
 
         ``weights``: of the ``last`` epoch or of the ``best`` one; by default those that the
         trial itself ended with and that ``trials.csv`` speaks of. ``runtime``: by default the
-        engine and the threads that the trial was trained with; ``worker``: one that has an
-        engine and perhaps the data already. Raises :class:`~dlx.errors.UsageError` (a trial that
-        is not done, data that have changed since, weights that are missing or do not fit).
+        engine and the threads that the trial was trained with, and ``data_dir`` to look for its
+        data; ``worker``: one that has an engine and perhaps the data already. Raises
+        :class:`~dlx.errors.UsageError` (a trial that is not done, data that have changed since,
+        weights that are missing or do not fit).
         """
         status = directory.status()
         if not directory.spec.exists():
@@ -87,16 +91,17 @@ class Trained:
                 f"trial {directory.trial} kept no {weights} weights", hint="those come with training.early_stopping"
             )
         if worker is None:
-            worker = Worker(cls._runtime(directory, runtime))
+            worker = Worker(cls._runtime(directory, runtime, data_dir))
         network = cls(trial, directory, worker, weights, _digest(directory))
         network._load(kinds[_KINDS[weights]])
         return network
 
     @staticmethod
-    def _runtime(directory: TrialDirectory, runtime: Runtime | None) -> Runtime:
+    def _runtime(directory: TrialDirectory, runtime: Runtime | None, data_dir: Path | None) -> Runtime:
         """What was given, with the rest as the trial was trained."""
         status = directory.status()
-        runtime = runtime or Runtime(engine=str(status.summary.get("engine") or Runtime.engine))
+        engine = str(status.summary.get("engine") or Runtime.engine)
+        runtime = runtime or Runtime(engine=engine, data_dir=data_dir)
         if runtime.threads is None:
             threads = (environment.read(directory.environment) or {}).get("threads")
             runtime = replace(runtime, threads=min(threads, os.cpu_count() or 1) if isinstance(threads, int) else None)

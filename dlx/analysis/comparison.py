@@ -169,7 +169,7 @@ def _best_over(
     chosen, notes = [], []
     for group in groups.values():
         finite = [row for row in group if math.isfinite(row.cells[-1].mean)]
-        # One that did not always finish is chosen only where none did: what diverges half of the time is no best.
+        # A setting that did not always finish is chosen only where none did: what diverges half the time is not best.
         whole = [row for row in finite if not row.not_done] or finite
         if not whole:
             sentence = _("{setting}: no value of {parameters} has {metric}, so none is shown")

@@ -95,7 +95,7 @@ def parse(text: str) -> list[Condition]:
         found = _CONDITION.fullmatch(part)
         if found is None or not found[3]:
             raise UsageError(
-                f"{part.strip()!r} is no condition",
+                f"{part.strip()!r} is not a condition",
                 hint="write a parameter, one of = != < <= > >= and a value: depth=4, learning_rate>=0.01",
             )
         value: Any = found[3]
@@ -103,7 +103,7 @@ def parse(text: str) -> list[Condition]:
             value = scalars.read_inline(found[3])
         comparison = "=" if found[2] == "==" else found[2]
         if comparison not in ("=", "!=") and not _ordered(value):
-            raise UsageError(f"{part.strip()!r}: {found[2]} compares numbers, and {found[3]!r} is none")
+            raise UsageError(f"{part.strip()!r}: {found[2]} compares numbers, and {found[3]!r} is not one")
         conditions.append(Condition(found[1], comparison, value))
     return conditions
 

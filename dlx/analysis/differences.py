@@ -82,21 +82,28 @@ def difference_of(metric: Metric, one: Cell, other: Cell) -> Difference | None:
     values = [list(cell.values.values()) for cell in (one, other)]
     if not all(values) or not all(map(math.isfinite, [*values[0], *values[1]])) or one.never or other.never:
         return None
-    if isinstance(metric, Share) and {*values[0], *values[1]} <= {0.0, 1.0}:
-        return statistics.shares(*values)
     shared = [replicate for replicate in one.values if replicate in other.values]
     if one.overlap or other.overlap:
         return _of_folds(one, other, shared)
-    # Pairs are worth more than what is left out for them as long as most trials have one.
-    if len(shared) >= 1 and 2 * len(shared) >= max(map(len, values)):
+    if isinstance(metric, Share) and {*values[0], *values[1]} <= {0.0, 1.0}:
+        return statistics.shares(*values)
+    if _by_pairs(len(shared), *map(len, values)):
         return statistics.paired([one.values[seed] for seed in shared], [other.values[seed] for seed in shared])
     return statistics.welch(values[0], values[1])
+
+
+def _by_pairs(pairs: int, one: int, other: int) -> bool:
+    """Whether so many pairs say more than all values of both: as long as most of them have a partner.
+
+    A single pair of several values has no scatter, and the means of all of them have.
+    """
+    return 2 * pairs >= max(one, other) and (pairs >= 2 or one == other == 1)
 
 
 def _of_folds(one: Cell, other: Cell, shared: Sequence[Hashable]) -> Difference:
     """The corrected resampled t-test, over the folds that both have, each with the seeds that both have."""
     overlap = max(one.overlap, other.overlap)
-    if 2 * len(shared) >= max(len(one.values), len(other.values)):
+    if _by_pairs(len(shared), len(one.values), len(other.values)):
         pairs = [folds.means({replicate: cell.values[replicate] for replicate in shared}) for cell in (one, other)]
         return statistics.paired(list(pairs[0].values()), list(pairs[1].values()), overlap)
     divisions = [list(folds.means(cell.values).values()) for cell in (one, other)]

@@ -14,27 +14,17 @@ from dlx.analysis.sentences import footnote, sentence
 from dlx.analysis.settings import ABSENT, shown
 from dlx.analysis.tabulate import Try, tries
 
-SCHEMA = "dlx.compare/1"
-
 
 def as_json(comparison: Comparison, *, changes: bool = False) -> dict[str, Any]:
-    """The object that ``dlx compare --json`` prints; NaN and infinity, which JSON lacks, are text as in the tables.
-
-    ``changes`` adds the diary.
-    """
-    found = _everything(comparison)
-    return {**found, "changes": [_try(comparison, one) for one in tries(comparison)]} if changes else found
-
-
-def _everything(comparison: Comparison) -> dict[str, Any]:
+    """The content of what ``dlx compare --json`` prints; ``changes`` adds the diary."""
     return {
-        "schema": SCHEMA,
         "metrics": [{"metric": metric.text, "better": metric.better} for metric in comparison.metrics],
         "parameters": dict(comparison.columns),
         "rows": [_row(comparison, row) for row in comparison.rows],
         "differences": [_difference(comparison, one) for one in comparison.against],
         "footnote": footnote(comparison),
         "warnings": comparison.warnings,
+        **({"changes": [_try(comparison, one) for one in tries(comparison)]} if changes else {}),
     }
 
 
@@ -59,8 +49,7 @@ def _row(comparison: Comparison, row: Row) -> dict[str, Any]:
                 "state": trial.state,
                 "reason": trial.reason,
                 "values": {
-                    metric.text: number_of(comparison.value(trial, number))
-                    for number, metric in enumerate(comparison.metrics)
+                    metric.text: comparison.value(trial, number) for number, metric in enumerate(comparison.metrics)
                 },
             }
             for trial in row.trials
@@ -72,12 +61,12 @@ def _cell(cell: Cell) -> dict[str, Any]:
     estimate = cell.estimate
     return {
         "n": estimate.n if estimate else 0,
-        "mean": number_of(estimate.mean if estimate else None),
-        "std": number_of(estimate.std if estimate else None),
-        "low": number_of(estimate.low if estimate else None),
-        "high": number_of(estimate.high if estimate else None),
+        "mean": estimate.mean if estimate else None,
+        "std": estimate.std if estimate else None,
+        "low": estimate.low if estimate else None,
+        "high": estimate.high if estimate else None,
         "missing": dict(cell.missing),
-        **({"spread": {name: number_of(std) for name, std in vars(cell.spread).items()}} if cell.spread else {}),
+        **({"spread": dict(vars(cell.spread))} if cell.spread else {}),
     }
 
 
@@ -89,13 +78,13 @@ def _difference(comparison: Comparison, one: Against) -> dict[str, Any]:
         "baseline": one.baseline.label,
         "kind": found.kind if found else None,
         "n": list(found.n) if found else None,
-        "difference": number_of(found.value if found else None),
-        "low": number_of(found.low if found else None),
-        "high": number_of(found.high if found else None),
-        "p": number_of(found.p if found else None),
-        "p_holm": number_of(found.holm if found else None),
+        "difference": found.value if found else None,
+        "low": found.low if found else None,
+        "high": found.high if found else None,
+        "p": found.p if found else None,
+        "p_holm": found.holm if found else None,
         "comparisons": one.comparisons,
-        "effect": number_of(found.effect if found else None),
+        "effect": found.effect if found else None,
         "effect_is": {"paired": "d_z", "welch": "hedges_g"}.get(found.kind) if found else None,
         "detected": found.detected if found else None,
         "seeds_needed": one.seeds_needed,
@@ -110,8 +99,8 @@ def _try(comparison: Comparison, one: Try) -> dict[str, Any]:
         "changed": {name: {"from": _plain(old), "to": _plain(new)} for name, old, new in one.changed},
         "metrics": {
             metric.text: {
-                "mean": number_of(one.row.cells[number].mean),
-                "change": None if math.isnan(one.moved[number]) else number_of(one.moved[number]),
+                "mean": one.row.cells[number].mean,
+                "change": None if math.isnan(one.moved[number]) else one.moved[number],
             }
             for number, metric in enumerate(comparison.metrics)
         },
@@ -119,14 +108,7 @@ def _try(comparison: Comparison, one: Try) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if value is ABSENT:
-        return None
-    return number_of(value) if isinstance(value, float) else value
-
-
-def number_of(value: float | None) -> float | str | None:
-    """A number that standard JSON has."""
-    return value if value is None or math.isfinite(value) else str(value)
+    return None if value is ABSENT else value
 
 
 def as_csv(comparison: Comparison, decimal: str = ".") -> str:

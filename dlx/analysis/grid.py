@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from dlx.records.cells import format_row, format_text
 
 BOLD = ("\x1b[1m", "\x1b[0m")
@@ -33,23 +35,26 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """Characters of a line of :meth:`lines`."""
+        """Columns of a terminal that a line of :meth:`lines` takes."""
         return sum(self._widths()) + 2 * (len(self.headings) - 1)
 
     @property
     def numeric(self) -> list[bool]:
         """Of each column whether it holds numbers, which stand to the right."""
-        return self._numeric()
+        return [
+            any(cell.text for cell in column) and all(_is_number(cell.text) for cell in column)
+            for column in zip(*self.rows, strict=True)
+        ] or [False] * len(self.headings)
 
     def lines(self, *, bold: bool = False) -> list[str]:
         """Aligned columns under their headings, numbers to the right; ``bold`` with a terminal's codes."""
-        widths, numeric = self._widths(), self._numeric()
+        widths, numeric = self._widths(), self.numeric
         headings = self._line([Text(heading) for heading in self.headings], widths, numeric, bold=False)
         return [headings, "─" * self.width, *(self._line(row, widths, numeric, bold=bold) for row in self.rows)]
 
     def markdown(self) -> str:
         """A table for a README, an issue or a notebook."""
-        rules = ["---:" if number else "---" for number in self._numeric()]
+        rules = ["---:" if number else "---" for number in self.numeric]
         rows = [
             [f"**{_for_markdown(cell.text)}**" if cell.bold else _for_markdown(cell.text) for cell in row]
             for row in self.rows
@@ -59,7 +64,7 @@ class Grid:
 
     def latex(self) -> str:
         """A ``tabular`` for papers; needs the package booktabs."""
-        form = "".join("r" if number else "l" for number in self._numeric())
+        form = "".join("r" if number else "l" for number in self.numeric)
         lines = [rf"\begin{{tabular}}{{{form}}}", r"\toprule"]
         lines += [" & ".join(map(_for_latex, self.headings)) + r" \\", r"\midrule"]
         for row in self.rows:
@@ -73,18 +78,12 @@ class Grid:
 
     def _widths(self) -> list[int]:
         columns = zip(*[[Text(heading) for heading in self.headings], *self.rows], strict=True)
-        return [max(len(cell.text) for cell in column) for column in columns]
-
-    def _numeric(self) -> list[bool]:
-        return [
-            any(cell.text for cell in column) and all(_is_number(cell.text) for cell in column)
-            for column in zip(*self.rows, strict=True)
-        ] or [False] * len(self.headings)
+        return [max(cell_len(cell.text) for cell in column) for column in columns]
 
     def _line(self, row: Sequence[Text], widths: Sequence[int], numeric: Sequence[bool], *, bold: bool) -> str:
         cells = []
         for cell, width, number in zip(row, widths, numeric, strict=True):
-            room = " " * (width - len(cell.text))
+            room = " " * (width - cell_len(cell.text))
             text = f"{BOLD[0]}{cell.text}{BOLD[1]}" if bold and cell.bold else cell.text
             cells.append(room + text if number else text + room)
         return "  ".join(cells).rstrip()

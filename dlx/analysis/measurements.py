@@ -143,7 +143,7 @@ class Cell:
 def cell(metric: Metric, measured: Iterable[tuple[Hashable, Measured | None]], overlap: float = 0.0) -> Cell:
     """Trials of a row pooled: of a replicate that is there several times (on two engines) the mean counts once.
 
-    ``overlap`` of folds: 0 where trials are none.
+    ``overlap``: 0 where trials are not folds.
     """
     values: dict[Hashable, list[float]] = {}
     missing: Counter[str] = Counter()

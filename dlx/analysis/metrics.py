@@ -34,7 +34,6 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from dlx.analysis.conditions import COMPARISONS
@@ -84,11 +83,6 @@ class Metric(ABC):
         Raises :class:`~dlx.errors.ResultsError` for a damaged table,
         :class:`~dlx.errors.UsageError` where it names several rows.
         """
-
-    @property
-    def of_training(self) -> bool:
-        """Whether it looks at training alone, neither at validation nor at the test set."""
-        return not re.search(r"\b(val|test)_", self.text)
 
 
 @dataclass(frozen=True)
@@ -352,8 +346,3 @@ def _when(moment: str, text: str) -> When:
     if kind == "mean" and number == 0:
         raise UsageError(f"metric {text!r}: the mean of no epochs")
     return When("init") if (kind, number) == ("epoch", 0) else When(kind, number)
-
-
-def evaluate(metric: Metric | str, trial: Path) -> float:
-    """A metric of the trial in a directory; nan where it does not have it. Raises as :meth:`Metric.measure` does."""
-    return (parse(metric) if isinstance(metric, str) else metric).measure(Tables(trial)).value

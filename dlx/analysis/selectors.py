@@ -134,7 +134,7 @@ def _places(where: str, results: Path) -> Iterator[tuple[Path, str | None]]:
             yield from _one_id(where, places)
             return
     elif path.exists():
-        raise ResultsError(f"{path} is no results directory", hint="give a results directory, or one within it")
+        raise ResultsError(f"{path} is not a results directory", hint="give a results directory, or one within it")
     if not results.exists():
         raise ResultsError(f"there is no {where}, and no results directory {results}", hint="dlx run SPEC makes one")
     known = sorted(place.name for place in results.iterdir() if (place / "trials").is_dir())

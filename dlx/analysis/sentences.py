@@ -108,12 +108,17 @@ def _without_test(metric: Metric, against: Against, difference: Difference, writ
         return _(
             "{one} is {amount} above {other} with one seed to go by: whether that is chance, more seeds will tell"
         ).format(one=first.label, amount=amount, other=second.label)
+    folds = bool(difference.overlap)
     if difference.value == 0:
-        return _("{one} and {other} are equal in all {n} seeds").format(one=row.label, other=baseline.label, n=n)
+        equal = _("{one} and {other} are equal in all {n} folds") if folds else _(
+            "{one} and {other} are equal in all {n} seeds"
+        )  # fmt: skip
+        return equal.format(one=row.label, other=baseline.label, n=n)
     first, second = (row, baseline) if difference.value > 0 else (baseline, row)
-    return _("{one} is above {other} by {amount} in all {n} seeds alike, so that no test applies").format(
-        one=first.label, other=second.label, amount=amount, n=n
-    )
+    above = _("{one} is above {other} by {amount} in all {n} folds alike, so that no test applies") if folds else _(
+        "{one} is above {other} by {amount} in all {n} seeds alike, so that no test applies"
+    )  # fmt: skip
+    return above.format(one=first.label, other=second.label, amount=amount, n=n)
 
 
 def _why_not(metric: Metric, against: Against) -> str:

@@ -48,9 +48,10 @@ class Series:
     picks: tuple[tuple[str, str], ...] = ()
 
     def by_epoch(self, tables: Tables, end: End | None = None) -> dict[int, Callable[[], float]]:
-        """Per epoch, what gives its number: that of the last record in it.
+        """Per epoch, what gives its number: that of the record that follows it.
 
-        ``end``: only the first epoch, or the last, is wanted; others may be missing. Raises
+        Where a probe records within epochs, the others come later than the epoch says. ``end``: only
+        the first epoch is wanted, or the last with its last record; others may be missing. Raises
         :class:`Absent` where the trial has none, :class:`~dlx.errors.UsageError` where several
         rows of a record are meant.
         """
@@ -69,17 +70,25 @@ class Series:
             wanted = epochs[chosen[0 if end == "first" else -1]]
             chosen = [row for row in chosen if epochs[row] == wanted]
         if any(name == BLOCK for name, _ in self.picks):
-            return self._mean_of_each_epoch(rows, chosen)
-        return self._last_of_each_epoch(rows, chosen)
+            return self._mean_of_each_epoch(rows, self._one_record(rows, chosen, end))
+        return self._one_of_each_epoch(rows, self._one_record(rows, chosen, end))
+
+    def _one_record(self, rows: Rows, chosen: Sequence[int], end: End | None) -> Sequence[int]:
+        """Of each epoch the rows of one record: the first, or of the ``last`` epoch the last."""
+        if "step" not in rows.cells:
+            return chosen
+        steps, epochs = rows.cells["step"], rows.cells["epoch"]
+        wanted: dict[str, str] = {}
+        for row in chosen if end == "last" else reversed(chosen):
+            wanted[epochs[row]] = steps[row]
+        return [row for row in chosen if steps[row] == wanted[epochs[row]]]
 
     def _mean_of_each_epoch(self, rows: Rows, chosen: Sequence[int]) -> dict[int, Callable[[], float]]:
-        """Of a block's layers together: the geometric mean of the last record in each epoch."""
-        steps, epochs = rows.cells["step"], rows.cells["epoch"]
-        last = {epochs[row]: steps[row] for row in chosen}
+        """Of a block's layers together: their geometric mean in each epoch."""
+        epochs = rows.cells["epoch"]
         members: dict[int, list[int]] = {}
         for row in chosen:
-            if steps[row] == last[epochs[row]]:
-                members.setdefault(int(epochs[row]), []).append(row)
+            members.setdefault(int(epochs[row]), []).append(row)
         for together in members.values():
             for one, other in itertools.pairwise(together):
                 self._check_layers(rows, one, other)
@@ -116,18 +125,13 @@ class Series:
             chosen = [row for row in chosen if stages[row] == last]
         return chosen
 
-    def _last_of_each_epoch(self, rows: Rows, chosen: Sequence[int]) -> dict[int, Callable[[], float]]:
-        steps = rows.cells.get("step")
+    def _one_of_each_epoch(self, rows: Rows, chosen: Sequence[int]) -> dict[int, Callable[[], float]]:
         epochs = rows.cells["epoch"]
         at: dict[str, int] = {}
         for row in chosen:
-            epoch = epochs[row]
-            before = at.get(epoch)
-            if before is not None and (steps is None or steps[before] == steps[row]):
-                # Of one record: a normalisation's parameters count with the layer before, which comes first.
-                self._check_one(rows, before, row)
-            else:
-                at[epoch] = row
+            # A normalisation's parameters count with the layer before, which comes first.
+            if (first := at.setdefault(epochs[row], row)) != row:
+                self._check_one(rows, first, row)
         cells = rows.cells[self.column]
         numbers: dict[int, Callable[[], float]] = {}
         for epoch, row in at.items():
@@ -231,7 +235,9 @@ def parse_series(name: str, text: str, known: Sequence[str] = ()) -> tuple[Serie
     """
     found = _SERIES.fullmatch(name.strip())
     if found is None:
-        raise UsageError(f"{text!r} is no metric", hint=f"as in test_accuracy@best, grad_norm[1], {', '.join(known)}")
+        raise UsageError(
+            f"{text!r} is not a metric", hint=f"as in test_accuracy@best, grad_norm[1], {', '.join(known)}"
+        )
     table, column, inside = found.groups()
     shorthand: Shorthand = "init" if table is None and column == "grad_norm" else "last"
     table = table or _HOME.get(column, "metrics")

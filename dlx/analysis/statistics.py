@@ -18,7 +18,7 @@ LEVEL = 0.95
 ALPHA = 0.05
 POWER = 0.8
 MOST_SEEDS = 1000
-"""More than anyone would train: a difference that needs them is none for all practical purposes."""
+"""More than anyone would train: a difference that needs more is no difference for practical purposes."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from dlx.errors import DlxError
 from dlx.records import atomic
 
 FILE = ".summary.json"
-_SCHEMA = "dlx.summary/1"
+_SCHEMA = "dlx.summary/2"
 _SETTLED = ("done", "diverged", "failed", "pruned")
 _ABOUT = {"state", "seed", "repeat", "fold", "engine", "started", "reason", "swept"}
 _RECENT = 2 * 10**9

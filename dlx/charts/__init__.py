@@ -29,7 +29,7 @@ class ChartSpec(MemberFields):
         ``settings``: a sequence of :class:`~dlx.drawing.subjects.Group`, read from tables; ``trial``:
         one :class:`~dlx.drawing.subjects.Run`, its tables, its weights and (:mod:`dlx.drawing.networks`) its
         network; ``model``: a :class:`~dlx.network.Network`, of a spec or of a
-        registered model; ``dataset``: a :class:`~dlx.datasets.DatasetSpec`, alike.
+        registered model; ``dataset``: :class:`~dlx.drawing.targets.Data`, alike.
         """
         return "settings"
 
@@ -46,7 +46,7 @@ class ChartSpec(MemberFields):
         """The Altair chart of ``altair.NamedData("rows")``: the rows of ``tidy``, rounded."""
 
     def curves(self, tidy: Tidy) -> Curves | None:
-        """How the rows are drawn as text in a terminal; None for a kind that is no curves."""
+        """How the rows are drawn as text in a terminal; None for a kind without curves."""
         return None
 
 

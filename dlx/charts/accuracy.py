@@ -13,7 +13,7 @@ from dlx.drawing.axes import count_axis
 from dlx.drawing.interaction import Series
 from dlx.drawing.panels import dashes, escaped, panels, told_apart
 from dlx.drawing.picture import DATA, Canvas
-from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, seeds_said, thinned
+from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, spread_said, thinned
 from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError, nearest
@@ -57,15 +57,12 @@ class Spec(ChartSpec):
                         rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
         if not rows:
             raise UsageError(f"no {metric} was measured on {' or '.join(self.parts)}")
-        seeds = seeds_said(subject)
-        spread = "" if seeds == "1" else _("line: mean of {seeds} seeds, band: their range").format(seeds=seeds)
+        spread = spread_said(subject)
         return Tidy(
             ("setting", *axes_of(subject), "part", "epoch", "metric", "mean", "low", "high", "n"),
             rows,
             axes_of(subject),
-            caption=_("{metric} in the course of training. {spread}")
-            .format(metric=said(metric), spread=spread)
-            .strip(),
+            caption=_("{metric} in the course of training; {spread}.").format(metric=said(metric), spread=spread),
             subtitle=spread,
         )
 
@@ -97,7 +94,6 @@ class Spec(ChartSpec):
         axis = alt.Axis(title=said(str(metric)), **({"format": ".0%"} if share else {}), tickCount=6, labelFlush=False)
         scale = {"scale": alt.Scale(zero=False, domain=_ends(numbers, share), nice=not share), "axis": axis}
         at = alt.X("epoch:Q", **count_axis(tidy.numbers("epoch"), _("epoch"), grid.width, canvas.theme.text))
-        parts = tidy.distinct("part")
         parts = tidy.distinct("part")
         base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
         line = base.mark_line().encode(

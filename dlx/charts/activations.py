@@ -15,7 +15,7 @@ from dlx.drawing.depth import pooled as pooled_layers
 from dlx.drawing.interaction import Series
 from dlx.drawing.panels import by_layer, dashes, escaped, panels
 from dlx.drawing.picture import DATA, Canvas
-from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, seeds_said, thinned
+from dlx.drawing.subjects import Group, Run, axes_of, place_of, pooled, rows_of_stage, spread_said, thinned
 from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy, mean
 from dlx.errors import UsageError
@@ -69,18 +69,17 @@ class Spec(ChartSpec):
                     if point := pooled(curve[epoch]):
                         place = {**place_of(group), "quantity": said(str(quantity)), "epoch": epoch, "layer": layer}
                         rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
-        seeds = seeds_said(subject)
-        spread = "" if seeds == "1" else _("line: mean of {seeds} seeds, band: their range").format(seeds=seeds)
+        spread = spread_said(subject)
         if deep:
-            spread = "; ".join(filter(None, (pooled_layers(), spread)))
+            spread = f"{pooled_layers()}; {spread}"
         quantities = ", ".join(dict.fromkeys(row["quantity"] for row in rows))
         return Tidy(
             ("setting", *axes_of(subject), "quantity", "epoch", "layer", "mean", "low", "high", "n"),
             rows,
             axes_of(subject),
-            caption=_("Activations of each hidden layer in the course of training: {quantities}. {spread}")
-            .format(quantities=quantities, spread=spread)
-            .strip(),
+            caption=_("Activations of each hidden layer in the course of training: {quantities}; {spread}.").format(
+                quantities=quantities, spread=spread
+            ),
             subtitle=spread,
             notes=(deep.note("mean"),) if deep else (),
             orders=deep.orders if deep else {},
@@ -99,7 +98,7 @@ class Spec(ChartSpec):
         return None, [], {}
 
     def _read(self, run: Run, metric: str, names: dict[int, str]) -> _Values:
-        """A trial's values and, added, the names of their layers; those of the output are none of a hidden layer's."""
+        """A trial's values; the names of their layers are added to ``names``. The output layer is left out."""
         table = run.table("activations", "probes: {activations: {every: 1 epoch}}")
         epochs, layers, values = table.ints("epoch"), table.ints("layer"), table.floats(metric)
         called = table.column("name")
@@ -108,7 +107,7 @@ class Spec(ChartSpec):
         for at in rows_of_stage(table, self.stage):
             epoch, layer, value = epochs[at], layers[at], values[at]
             if epoch is not None and layer is not None and value is not None and layer != output:
-                found[layer, epoch] = value
+                found.setdefault((layer, epoch), value)
                 names.setdefault(layer, called[at])
         return found
 

@@ -31,6 +31,8 @@ Weights = Mapping[str, Any]
 """Arrays by variable path."""
 
 _FRAMES = 25
+_FEW = 20
+"""Points that are drawn large: the four of XOR."""
 
 
 class Spec(ChartSpec):
@@ -103,9 +105,9 @@ class Spec(ChartSpec):
         x_title, y_title = axes_said(width)
         epochs = sorted(frames)
         when = _("epoch {epoch}").format(epoch=epochs[-1])
-        subtitle = _(
-            "left: regions, points and the lines of the hidden units; right: the points in {layer}; {when}"
-        ).format(layer=hidden_name, when=when)
+        lines = any(row["part"] == "line" for row in rows)
+        left = _("left: regions, points and the lines of the hidden units") if lines else _("left: regions and points")
+        subtitle = left + _("; right: the points as they leave {layer}; {when}").format(layer=hidden_name, when=when)
         columns = ("part", "epoch", "x", "y", "x2", "y2", "unit", "class", "share", "x_axis", "y_axis")
         rows[-1] |= {"x_axis": x_title, "y_axis": y_title}
         return Tidy(
@@ -164,9 +166,10 @@ class Spec(ChartSpec):
             scale=alt.Scale(domain=classes, range=list(colours.values())),
             legend=legend(_("class"), canvas),
         )
+        few = sum(row["part"] == "point" for row in tidy.rows) <= _FEW
         dots = {
             "filled": True,
-            "size": canvas.theme.point * 0.5,
+            "size": canvas.theme.point * (3 if few else 0.5),
             "stroke": INK,
             "strokeWidth": canvas.theme.line / 8,
         }
@@ -195,7 +198,7 @@ class Spec(ChartSpec):
 
 
 def recorded_weights(run: Run, shapes: Mapping[str, tuple[int, ...]]) -> dict[int, dict[str, np.ndarray]]:
-    """Weights by epoch and variable path, from the whole kernels and biases in ``values.csv``; empty without."""
+    """Weights after each epoch by variable path, from the whole kernels and biases in ``values.csv``; empty without."""
     import numpy as np
 
     rows = run.tables.get("values")
@@ -212,8 +215,9 @@ def recorded_weights(run: Run, shapes: Mapping[str, tuple[int, ...]]) -> dict[in
         index = tuple(int(part) for part in places[at].split(","))
         if len(index) != len(shapes[path]) or any(one >= size for one, size in zip(index, shapes[path], strict=True)):
             continue
-        arrays = found.setdefault(epoch, {})
-        arrays.setdefault(path, np.full(shapes[path], np.nan, dtype=np.float32))[index] = value
+        array = found.setdefault(epoch, {}).setdefault(path, np.full(shapes[path], np.nan, dtype=np.float32))
+        if np.isnan(array[index]):  # of several records of an epoch the first, which follows that epoch
+            array[index] = value
     whole = {"kernel", "bias"}
     wanted = {path for path in shapes if path.rsplit("/", 1)[-1] in whole}
     return {

@@ -26,7 +26,7 @@ class Spec(ChartSpec):
     )
 
     def heading(self) -> str:
-        return _("Confusion")
+        return _("Confusion matrix")
 
     @property
     def needs(self) -> Need:

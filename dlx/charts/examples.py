@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from dlx.charts import ChartSpec, Need
-from dlx.drawing.images import COLUMNS, Image, columns_for, in_grid, pixel_rows, sheet, spread
+from dlx.drawing.images import COLUMNS, Image, columns_for, pixel_rows, sheet, spread
 from dlx.drawing.palette import categories
 from dlx.drawing.panels import legend
 from dlx.drawing.picture import DATA, Canvas
@@ -20,7 +20,8 @@ from dlx.language import _
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlx.datasets import DatasetInfo, DatasetSpec
+    from dlx.datasets import DatasetInfo
+    from dlx.drawing.targets import Data
 
 
 class Spec(ChartSpec):
@@ -47,22 +48,25 @@ class Spec(ChartSpec):
         """A row per pixel of each example; of points, one per point."""
         return self._mistakes(subject) if self.mistakes else self._examples(subject)
 
-    def _examples(self, dataset: DatasetSpec) -> Tidy:
+    def _examples(self, subject: Data) -> Tidy:
         import numpy as np
 
         from dlx.datasets import Places
 
-        splits = dataset.load(Places.here())
+        dataset = subject.dataset
+        splits = dataset.load(Places.here(subject.data_dir))
         source = getattr(splits, self.part)
         if source is None:
             raise UsageError(f"the data set has no {self.part} part")
         info = splits.info
         inputs, targets = source.read(np.arange(len(source)))
-        caption = _("Examples of {dataset}, {part} part.").format(dataset=dataset.name, part=self.part)
+        part = {"train": _("training"), "validation": _("validation"), "test": _("test")}[self.part]
+        said = _("{dataset}, {part} data").format(dataset=dataset.name, part=part)
+        caption = _("Examples: {said}.").format(said=said)
         if info.task == "regression":
             raise UsageError(f"examples of {dataset.name} are numbers, not classes: there is no sheet of them")
         if info.input_shape == (2,):
-            return _points(inputs, targets, info, self.units or 1000, caption)
+            return _points(inputs, targets, info, self.units or 1000, caption, said)
         _check_images(info, dataset.name)
         each = self.units or 15
         images = []
@@ -76,7 +80,7 @@ class Spec(ChartSpec):
                 for column, at in enumerate(members)
             ]
         notes = () if len(labels) == info.outputs else (f"{len(labels)} of {info.outputs} classes are drawn",)
-        return Tidy(COLUMNS, pixel_rows(images), caption=caption, subtitle=dataset.name, notes=notes)
+        return Tidy(COLUMNS, pixel_rows(images), caption=caption, subtitle=said, notes=notes)
 
     def _mistakes(self, run: Run) -> Tidy:
         import numpy as np
@@ -96,7 +100,7 @@ class Spec(ChartSpec):
         inputs = found.inputs(found.ids[shown])
         images = [
             Image(
-                _pixels(pixels), *in_grid(number, columns), info.largest,
+                _pixels(pixels), *divmod(number, columns), info.largest,
                 label=f"{_class(info, found.labels[at])} → {_class(info, found.predicted[at])}",
             )
             for number, (at, pixels) in enumerate(zip(shown, inputs, strict=True))
@@ -114,7 +118,7 @@ class Spec(ChartSpec):
 def _check_images(info: DatasetInfo, name: str) -> None:
     if len(info.input_shape) != 3 or info.input_shape[2] not in (1, 3):
         shape = "×".join(map(str, info.input_shape))
-        raise UsageError(f"examples of {name} are no images (their shape is {shape})")
+        raise UsageError(f"examples of {name} are not images (their shape is {shape})")
 
 
 def _pixels(example: np.ndarray) -> np.ndarray:
@@ -125,13 +129,13 @@ def _class(info: DatasetInfo, label: Any) -> str:
     return info.class_names[int(label)] if info.class_names else str(int(label))
 
 
-def _points(inputs: Any, targets: Any, info: DatasetInfo, most: int, caption: str) -> Tidy:
+def _points(inputs: Any, targets: Any, info: DatasetInfo, most: int, caption: str, subtitle: str) -> Tidy:
     rows = [
         {"x": float(x), "y": float(y), "class": _class(info, label)}
         for (x, y), label in zip(inputs[:most], targets[:most], strict=False)
     ]
     rows.sort(key=lambda row: str(row["class"]))
-    return Tidy(("x", "y", "class"), rows, caption=caption)
+    return Tidy(("x", "y", "class"), rows, caption=caption, subtitle=subtitle)
 
 
 def _scatter(tidy: Tidy, canvas: Canvas) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from dlx.charts import ChartSpec, Need
-from dlx.drawing.images import COLUMNS, Image, columns_for, in_grid, pixel_rows, sheet
+from dlx.drawing.images import COLUMNS, Image, columns_for, pixel_rows, sheet
 from dlx.drawing.networks import trial_of, weights_of
 from dlx.drawing.picture import Canvas
 from dlx.drawing.subjects import Run
@@ -62,11 +62,11 @@ class Spec(ChartSpec):
             images, left_out = _dense(kernel, info.input_shape, self.units or 60)
         else:
             raise UsageError(
-                f"the weights of {name} are no images", hint="choose a convolution, or the first layer over images"
+                f"the weights of {name} are not images", hint="choose a convolution, or the first layer over images"
             )
         notes = (f"{left_out} units are not drawn (--units)",) if left_out else ()
         what = _("weights of {layer}, {low} to {high}").format(
-            layer=name, low=f"{-images[0].limit:.2g}", high=f"{images[0].limit:.2g}"
+            layer=name, low=f"−{images[0].limit:.2g}", high=f"{images[0].limit:.2g}"
         )
         return Tidy(
             COLUMNS,
@@ -102,7 +102,7 @@ def _dense(kernel: np.ndarray, shape: tuple[int, ...], most: int) -> tuple[list[
     limit = float(abs(shown).max())
     columns = columns_for(shown.shape[-1], 10)
     images = [
-        Image(shown[..., unit], *in_grid(unit, columns), limit, label=str(unit)) for unit in range(shown.shape[-1])
+        Image(shown[..., unit], *divmod(unit, columns), limit, label=str(unit)) for unit in range(shown.shape[-1])
     ]
     return images, units - len(images)
 
@@ -114,7 +114,7 @@ def _convolution(kernel: np.ndarray, most: int | None) -> tuple[list[Image], int
         shown = min(filters, most or 60)
         limit = float(abs(kernel[..., :shown]).max())
         columns = columns_for(shown, 10)
-        images = [Image(kernel[:, :, 0, at], *in_grid(at, columns), limit, label=str(at)) for at in range(shown)]
+        images = [Image(kernel[:, :, 0, at], *divmod(at, columns), limit, label=str(at)) for at in range(shown)]
         return images, filters - shown
     shown, high = min(filters, most or 12), min(channels, 8)
     limit = float(abs(kernel[:, :, :high, :shown]).max())

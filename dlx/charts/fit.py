@@ -12,7 +12,7 @@ from dlx.drawing.networks import trained, trial_of
 from dlx.drawing.palette import categories
 from dlx.drawing.panels import legend, panels
 from dlx.drawing.picture import DATA, Canvas
-from dlx.drawing.subjects import Group, Run, axes_of, place_of, seeds_said
+from dlx.drawing.subjects import Group, Run, axes_of, counts_said, place_of
 from dlx.drawing.themes import GREY, INK
 from dlx.drawing.tidy import Tidy
 from dlx.errors import UsageError
@@ -59,15 +59,15 @@ class Spec(ChartSpec):
         info = trial_of(subject[0].runs[0]).setting.dataset.info()
         names = ((info.feature_names or ("x",))[0], (info.target_names or ("y",) * info.outputs)[self.output])
         rows[-1] |= {"x_axis": names[0], "y_axis": names[1]}
-        seeds = seeds_said(subject)
+        seeds = counts_said(len(group.runs) for group in subject)
         spread = "" if seeds == "1" else _("one line for each of {seeds} seeds").format(seeds=seeds)
         return Tidy(
             ("setting", *axes_of(subject), "part", "seed", "x", "y", "x_axis", "y_axis"),
             rows,
             axes_of(subject),
-            caption=_("What nets of one input make of a function, its samples, and the function. {spread}")
-            .format(spread=spread)
-            .strip(),
+            caption="; ".join(
+                filter(None, (_("What nets of one input make of a function, its samples, and the function"), spread))
+            ),
             subtitle=spread,
         )
 
@@ -114,12 +114,18 @@ class Spec(ChartSpec):
         names = next(row for row in tidy.rows if row.get("x_axis"))
         # The function and its samples decide what is seen: a fit that leaves them far behind is cut off.
         low, high = _ends([row["y"] for row in tidy.rows if row["part"] != "fit"] or tidy.numbers("y"))
-        x = alt.X("x:Q", title=names["x_axis"], scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=5))
+        left, right = _ends(tidy.numbers("x"), 0.02)
+        x = alt.X(
+            "x:Q",
+            title=names["x_axis"],
+            scale=alt.Scale(domain=[left, right], zero=False, nice=False),
+            axis=alt.Axis(tickCount=5, format="~g"),
+        )
         y = alt.Y(
             "y:Q",
             title=names["y_axis"],
             scale=alt.Scale(domain=[low, high], zero=False, nice=False),
-            axis=alt.Axis(tickCount=5),
+            axis=alt.Axis(tickCount=5, format="~g"),
         )
         base = alt.Chart(alt.NamedData(DATA)).encode(x=x, y=y, color=colour)
         width = canvas.theme.line
@@ -146,7 +152,7 @@ def _splits(run: Run, trial: Trial, output: int) -> Splits:
         raise UsageError(f"trial {run.name} is a {setting.task} of inputs {shape}: a fit is drawn of one input")
     if output >= info.outputs:
         raise UsageError(f"--output: the data have the targets 0 to {info.outputs - 1}, no {output}")
-    return setting.dataset.load(Places.here())
+    return setting.dataset.load(Places.here(run.data_dir))
 
 
 def _grid(splits: Splits) -> np.ndarray:
@@ -157,7 +163,8 @@ def _grid(splits: Splits) -> np.ndarray:
     return np.linspace(inputs.min(), inputs.max(), _POINTS)[:, None].astype(inputs.dtype)
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float]:
+def _ends(values: Sequence[float], share: float = 0.15) -> tuple[float, float]:
+    """The ends of an axis, beyond the values by a share of their range."""
     low, high = min(values), max(values)
-    margin = (high - low or 1.0) * 0.15
+    margin = (high - low or 1.0) * share
     return low - margin, high + margin

@@ -1,4 +1,4 @@
-"""How the gradient is spread over the layers: before training, half way, at the end."""
+"""How the gradient is spread over the layers: before training, half way and at the end."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from dlx.charts import ChartSpec
-from dlx.drawing.axes import log_axis
+from dlx.drawing.axes import log_axis, whole_ticks
 from dlx.drawing.depth import EVERY_LAYER, Layer
 from dlx.drawing.interaction import Series
-from dlx.drawing.norms import Norms, Parameter, Source, norms, said
+from dlx.drawing.norms import Norms, Parameter, Source, after_epochs, norms, records, said
 from dlx.drawing.panels import escaped, layers, panels, told_apart
 from dlx.drawing.picture import DATA, Canvas
-from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said
+from dlx.drawing.subjects import Group, axes_of, place_of, pooled, spread_said
 from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy, geometric_mean
 from dlx.errors import UsageError
@@ -45,30 +45,32 @@ class Spec(ChartSpec):
         found = norms(subject, self.parameter, self.source_of_norm, self.stage)
         if not self.every_layer:
             found = found.together()
+        chosen = [
+            [self._records(trial, run.name) for run, trial in zip(group.runs, trials, strict=True)]
+            for group, trials in zip(subject, found.trials, strict=True)
+        ]
+        moments = self._moments([each for trials in chosen for each in trials])
         rows: list[dict[str, Any]] = []
         dropped = 0
-        for group, trials in zip(subject, found.trials, strict=True):
+        for group, trials, points in zip(subject, found.trials, chosen, strict=True):
             at: dict[tuple[int, Layer], list[float]] = defaultdict(list)
-            for run, trial in zip(group.runs, trials, strict=True):
-                for number, epoch in enumerate(self._epochs(trial, run.name)):
-                    for layer, norm in _at(trial, epoch).items():
+            for trial, mine in zip(trials, points, strict=True):
+                for number in moments:
+                    for layer, norm in _at(trial, mine[number]).items():
                         at[number, layer].append(norm)
             places = {layer: place for place, layer in enumerate(found.layers or sorted({layer for _, layer in at}))}
             for (number, layer), values in sorted(at.items(), key=lambda item: (item[0][0], places[item[0][1]])):
                 point = pooled((value for value in values if value > 0), geometric_mean)
                 dropped += point is None
                 if point is not None:
-                    place = {"moment": self._moment(number), **place_of(group), "layer": layer}
+                    place = {"moment": moments[number], **place_of(group), "layer": layer}
                     rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
-        rows.sort(
-            key=lambda row: [self._moment(number) for number in range(len(self.epoch or "123"))].index(row["moment"])
-        )
+        rows.sort(key=lambda row: list(moments.values()).index(row["moment"]))
         notes = (f"{dropped} points are not drawn: norms of zero have no place on a log axis",) if dropped else ()
-        seeds = seeds_said(subject)
-        spread = found.said
-        if seeds != "1":
-            spread += _("; line: geometric mean of {seeds} seeds, band: their range").format(seeds=seeds)
         what = said(found.parameter)
+        if len(moments) == 1:  # a panel alone has no heading
+            what = f"{what}, {moments[0]}"
+        spread = f"{found.said}; {spread_said(subject, geometric=True)}"
         return Tidy(
             ("moment", "setting", *axes_of(subject), "layer", "mean", "low", "high", "n"),
             rows,
@@ -76,26 +78,36 @@ class Spec(ChartSpec):
             caption=_("Norm of the loss gradient of each layer ({what}), from the input to the output{spread}.").format(
                 what=what, spread=spread
             ),
-            subtitle=_("{what}{spread}").format(what=what, spread=spread),
+            subtitle=f"{what}{spread}",
             notes=notes + found.notes,
             orders=found.orders,
         )
 
-    def _epochs(self, trial: Norms, name: str) -> list[int]:
-        recorded = sorted({epoch for epoch, _step, _layer in trial})
+    def _records(self, trial: Norms, name: str) -> list[tuple[int, int]]:
+        """The records shown: those after the epochs asked for, else the first, middle and last of all."""
         if self.epoch is None:
-            middle = min(recorded, key=lambda epoch: (abs(2 * epoch - recorded[0] - recorded[-1]), epoch))
-            return [recorded[0], middle, recorded[-1]]
+            recorded = records(trial)
+            first, last = recorded[0], recorded[-1]
+            middle = min(recorded, key=lambda record: (abs(2 * record[0] - first[0] - last[0]), record))
+            return [first, middle, last]
+        steps = after_epochs(trial)
         for epoch in self.epoch:
-            if epoch not in recorded:
-                there = f"recorded: {_ranges(recorded)}"
+            if epoch not in steps:
+                there = f"recorded: {_ranges(sorted(steps))}"
                 raise UsageError(f"{name} recorded no gradient in epoch {epoch}", hint=there)
-        return list(self.epoch)
+        return [(epoch, steps[epoch]) for epoch in self.epoch]
 
-    def _moment(self, number: int) -> str:
-        if self.epoch is None:
-            return (_("before training"), _("half way"), _("at the end"))[number]
-        return _("epoch {epoch}").format(epoch=self.epoch[number])
+    def _moments(self, chosen: Sequence[Sequence[tuple[int, int]]]) -> dict[int, str]:
+        """What the records of the trials are called, by number; without those that are others again."""
+        if self.epoch is not None:
+            return {number: _moment(asked) for number, asked in enumerate(self.epoch)}
+        # Norms of mini-batches are there from the first epoch on, not before training.
+        moments = {0: _moment(min(first[0] for first, _middle, _last in chosen))}
+        if any(middle not in (first, last) for first, middle, last in chosen):
+            moments[1] = _("half way")
+        if any(first != last for first, _middle, last in chosen):
+            moments[2] = _("at the end")
+        return moments
 
     def curves(self, tidy: Tidy) -> Curves:
         return Curves("layer", "mean", ("setting",), ("moment",), log=True)
@@ -105,18 +117,19 @@ class Spec(ChartSpec):
 
         told = told_apart(tidy)
         grid = panels(tidy, canvas, "moment")
-        if told.panel is not None:
+        if told.panel is not None and len(tidy.distinct("moment")) > 1:
             grid = grid.crossed(tidy, "moment", told.panel)
+        elif told.panel is not None:
+            grid = panels(tidy, canvas, told.panel)
         series = Series(canvas, told.field, told.values)
         scale = log_axis(tidy.numbers("low", "high"), _("gradient norm"))
         # Names of blocks need room that numbers do not.
         angle = 0 if not tidy.orders else -40 if len(layers(tidy)) <= _ABREAST else -90
-        at = alt.X(
-            "layer:O",
-            title=_("layer"),
-            sort=list(layers(tidy)),
-            axis=alt.Axis(labelAngle=angle, grid=False, labelOverlap=False if angle else "greedy"),
-        )
+        ticks = list(layers(tidy))
+        if not angle:
+            ticks = whole_ticks(min(ticks), max(ticks), most=max(2, int(grid.width / (canvas.theme.text * 1.6))))
+        axis = alt.Axis(labelAngle=angle, grid=False, labelOverlap=False, values=ticks)
+        at = alt.X("layer:O", title=_("layer"), sort=list(layers(tidy)), axis=axis)
         base = alt.Chart(alt.NamedData(DATA)).encode(x=at)
         line = base.mark_line(point=alt.OverlayMarkDef(size=canvas.theme.point)).encode(
             color=told.colour(canvas), y=alt.Y("mean:Q", **scale), opacity=series.opacity()
@@ -138,14 +151,17 @@ class Spec(ChartSpec):
         )
 
 
+def _moment(epoch: int) -> str:
+    return _("epoch {epoch}").format(epoch=epoch) if epoch else _("before training")
+
+
 _ABREAST = 6
 """Names of layers that have room beside each other in three panels."""
 
 
-def _at(trial: Norms, epoch: int) -> dict[Layer, float]:
-    """The norms of the last record in an epoch, by layer."""
-    last = max(step for at, step, _layer in trial if at == epoch)
-    return {layer: norm for (at, step, layer), norm in trial.items() if at == epoch and step == last}
+def _at(trial: Norms, record: tuple[int, int]) -> dict[Layer, float]:
+    """The norms of a record, by layer."""
+    return {layer: norm for (epoch, step, layer), norm in trial.items() if (epoch, step) == record}
 
 
 def _ranges(epochs: Sequence[int]) -> str:

@@ -12,10 +12,10 @@ from dlx.charts import ChartSpec
 from dlx.drawing.axes import count_axis, log_axis
 from dlx.drawing.depth import EVERY_LAYER, Layer
 from dlx.drawing.interaction import Series
-from dlx.drawing.norms import Parameter, Source, norms, said
+from dlx.drawing.norms import Parameter, Source, after_epochs, norms, said
 from dlx.drawing.panels import by_layer, panels
 from dlx.drawing.picture import DATA, Canvas
-from dlx.drawing.subjects import Group, axes_of, place_of, pooled, seeds_said, thinned
+from dlx.drawing.subjects import Group, axes_of, place_of, pooled, spread_said, thinned
 from dlx.drawing.text import Curves
 from dlx.drawing.tidy import Tidy, geometric_mean
 from dlx.language import _
@@ -47,8 +47,12 @@ class Spec(ChartSpec):
         for group, trials in zip(subject, found.trials, strict=True):
             curves: dict[Layer, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
             for trial in trials:
+                first = after_epochs(trial)
                 for (epoch, step, layer), norm in trial.items():
-                    curves[layer][epoch if self.x == "epoch" else step].append(norm)
+                    if self.x == "step":
+                        curves[layer][step].append(norm)
+                    elif step == first[epoch]:
+                        curves[layer][epoch].append(norm)
             for layer in found.layers or sorted(curves):
                 for at in thinned(sorted(curves[layer])):
                     point = pooled((norm for norm in curves[layer][at] if norm > 0), geometric_mean)
@@ -57,11 +61,8 @@ class Spec(ChartSpec):
                         place = {**place_of(group), self.x: at, "layer": layer}
                         rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
         notes = (f"{dropped} points are not drawn: norms of zero have no place on a log axis",) if dropped else ()
-        seeds = seeds_said(subject)
         what = said(found.parameter)
-        spread = found.said
-        if seeds != "1":
-            spread += _("; line: geometric mean of {seeds} seeds, band: their range").format(seeds=seeds)
+        spread = f"{found.said}; {spread_said(subject, geometric=True)}"
         return Tidy(
             ("setting", *axes_of(subject), self.x, "layer", "mean", "low", "high", "n"),
             rows,
@@ -69,7 +70,7 @@ class Spec(ChartSpec):
             caption=_("Norm of the loss gradient of each layer ({what}) in the course of training{spread}.").format(
                 what=what, spread=spread
             ),
-            subtitle=_("{what}{spread}").format(what=what, spread=spread),
+            subtitle=f"{what}{spread}",
             notes=notes + found.notes,
             orders=found.orders,
         )

@@ -56,7 +56,7 @@ class Spec(ChartSpec):
             raise UsageError(f"{subject.name} recorded no unit's gradient in epoch {epoch}", hint=f"recorded: {there}")
         most = self.units or 48
         rows: dict[tuple[int, int], dict[str, Any]] = {}
-        left_out = 0
+        left_out: set[tuple[int, int]] = set()
         for at in positions:
             layer, unit, value = layers[at], units[at], values[at]
             if epochs[at] != epoch or layer is None or unit is None or value is None:
@@ -64,10 +64,10 @@ class Spec(ChartSpec):
             if self.layers is not None and layer not in self.layers:
                 continue
             if unit >= most:
-                left_out += 1
+                left_out.add((layer, unit))
                 continue
-            # Of an epoch with several records the last one stands.
-            rows[layer, unit] = {"layer": layer, "unit": unit, "gradient": value}
+            # Of several records of an epoch the first follows it, and that of epoch 0 comes before training.
+            rows.setdefault((layer, unit), {"layer": layer, "unit": unit, "gradient": value})
         if not rows:
             known = sorted({layer for layer in layers if layer is not None})
             if self.layers is not None and not set(self.layers) & set(known):
@@ -75,7 +75,9 @@ class Spec(ChartSpec):
                 raise UsageError(f"{subject.name} has none of these layers", hint=f"recorded: {there}")
             raise UsageError(f"{subject.name} has no {self.quantity}: its layers have no bias")
         notes = (
-            (f"{left_out} units beyond the first {most} of their layer are not drawn (--units)",) if left_out else ()
+            (f"{len(left_out)} units beyond the first {most} of their layer are not drawn (--units)",)
+            if left_out
+            else ()
         )
         what = {"bias_grad": "∂L/∂b", "kernel_grad_norm": "‖∂L/∂w‖"}[self.quantity]
         when = _("before training") if epoch == 0 else _("epoch {epoch}").format(epoch=epoch)
@@ -95,7 +97,8 @@ class Spec(ChartSpec):
         layers = sorted(tidy.distinct("layer"), reverse=True)  # the output on top, as networks are drawn
         largest = max(map(abs, tidy.numbers("gradient")), default=1.0) or 1.0
         signed = self.quantity == "bias_grad"
-        domain = [-largest, largest] if signed else [0, largest]
+        end = largest * 1.06
+        domain = [-end, end] if signed else [0, end]
         count = max(tidy.distinct("unit")) + 1
         unit = alt.X(
             "unit:O",
@@ -104,6 +107,7 @@ class Spec(ChartSpec):
             axis=alt.Axis(labelAngle=0, grid=False, values=list(range(0, count, max(1, round(count / 12))))),
         )
         height = max(canvas.theme.height * 1.2 / len(layers), canvas.theme.text * 3)
+        title = tidy.subtitle.partition(",")[0]
         bars = (
             alt.Chart(alt.NamedData(DATA))
             .mark_bar()
@@ -111,7 +115,7 @@ class Spec(ChartSpec):
                 x=unit,
                 y=alt.Y(
                     "gradient:Q",
-                    title=None,
+                    title=title if len(title) * canvas.theme.text * 0.6 < height else None,
                     scale=alt.Scale(domain=domain, nice=False),
                     axis=alt.Axis(tickCount=3, format=".1~e" if largest < 1e-3 else "~r", labelFlush=True),
                 ),

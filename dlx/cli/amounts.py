@@ -13,7 +13,7 @@ def parse_duration(text: str, flag: str = "--max-time") -> float:
     """``1h30m`` → 5400.0; a bare number is seconds. Raises :class:`~dlx.errors.UsageError`."""
     found = _DURATION.fullmatch(text.strip())
     if not found or not any(found.groups()):
-        raise UsageError(f"{flag} {text!r} is no length of time", hint="20m, 1h30m, 90s")
+        raise UsageError(f"{flag} {text!r} is not a length of time", hint="20m, 1h30m, 90s")
     hours, minutes, rest = (float(part or 0) for part in found.groups())
     total = 3600 * hours + 60 * minutes + rest
     if not total:

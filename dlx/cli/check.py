@@ -39,7 +39,7 @@ def check(
     places = Places.here(data_dir, download=False)
     experiments = load_all(specs, sets or [], smoke=smoke)
     if as_json:
-        import json
+        from dlx import objects
 
         checked = [
             {
@@ -58,7 +58,7 @@ def check(
             }
             for path, experiment in experiments
         ]
-        print(json.dumps({"schema": "dlx.check/1", "specs": checked}, ensure_ascii=False))
+        print(objects.text("check", {"specs": checked}))
         return
     for path, experiment in experiments:
         settings = {repr(sorted(trial.parameters.items())) for trial in experiment.trials}
@@ -75,7 +75,7 @@ def held_out(trial: Trial) -> dict[str, int | None]:
 
 
 def notes(experiment: Experiment, places: Places) -> list[str]:
-    """What is no mistake, but good to know before the experiment runs."""
+    """What is not a mistake, but good to know before the experiment runs."""
     found = list(experiment.notes)
     datasets = {trial.setting.dataset.name: trial.setting.dataset for trial in experiment.trials}
     for name, dataset in datasets.items():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlx.cli.columns import terminal_width, wrapped
+
 if TYPE_CHECKING:
     from dlx.claims import Judged, Part
 
@@ -28,14 +30,8 @@ def lines(judged: Sequence[Judged]) -> list[str]:
 
 
 def _indented(text: str, indent: int) -> list[str]:
-    import shutil
-    import sys
-    import textwrap
-
-    if not sys.stdout.isatty():
-        return [" " * indent + text]
-    width = max(40, shutil.get_terminal_size().columns)
-    return textwrap.wrap(text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+    width = terminal_width()
+    return [" " * indent + text] if width is None else wrapped(text, width, " " * indent, " " * (indent + 2))
 
 
 def _setting(part: Part) -> str:
@@ -56,21 +52,10 @@ def as_json(judged: Sequence[Judged]) -> list[dict[str, Any]]:
                     "parameters": dict(part.where),
                     "verdict": part.verdict,
                     "sentence": part.sentence,
-                    "numbers": _plain(part.numbers),
+                    "numbers": dict(part.numbers),
                 }
                 for part in each.parts
             ],
         }
         for each in judged
     ]
-
-
-def _plain(value: Any) -> Any:
-    """Without NaN and infinity, which JSON lacks: they are the strings that tables have."""
-    import math
-
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dlx.cli.columns import terminal_width, wrapped
 from dlx.cli.options import Json, Lang
 
 if TYPE_CHECKING:
@@ -112,6 +113,12 @@ def compare(
     shapes = [name for name, given in (("--changes", changes), ("--pivot", pivot), ("--each-seed", each_seed)) if given]
     if len(shapes) > 1:
         raise UsageError(f"{' and '.join(shapes)} cannot be had together", hint="give one of them")
+    if select is not None and not best_over:
+        raise UsageError("--select says by what --best-over chooses", hint="as in --best-over learning_rate")
+    if sort and changes:
+        raise UsageError("--changes is in the order in which settings were begun: it cannot be sorted")
+    if baseline is not None and shapes and form != "json":
+        raise UsageError(f"{shapes[0]} compares with no baseline", hint=f"leave --baseline or {shapes[0]} out")
 
     def listed(given: Sequence[str] | None) -> list[str]:
         return [part.strip() for text in given or () for part in split(text)]
@@ -175,8 +182,7 @@ def _written(
     judged: Mapping[str, Sequence[Judged]] | None,
 ) -> str:
     """The comparison in the form asked for."""
-    import json
-
+    from dlx import objects
     from dlx.analysis import export, tabulate
     from dlx.cli.claims import as_json
     from dlx.cli.claims import lines as claim_lines
@@ -187,7 +193,7 @@ def _written(
             content["claims"] = [
                 {"experiment": name, **claim} for name, claims in judged.items() for claim in as_json(claims)
             ]
-        return json.dumps(content, ensure_ascii=False) + "\n"
+        return objects.text("compare", content) + "\n"
     shape = (
         tabulate.diary(compared)
         if changes
@@ -212,17 +218,14 @@ def _written(
 def _on_terminal(compared: Comparison, shape: Grid | None) -> list[str]:
     """The table, as wide as the terminal allows, and the sentences."""
     import os
-    import shutil
-    import sys
 
     from dlx.analysis.sentences import MOST, footnote, sentences
     from dlx.language import _
 
-    terminal = sys.stdout.isatty()
-    bold = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", None)
+    width = terminal_width()
+    bold = width is not None and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", None)
     if shape is not None:
         return shape.lines(bold=bold)
-    width = shutil.get_terminal_size().columns if terminal else 10**6
     lines: list[str] = []
     grids, complete = _grids(compared, width)
     for grid in grids:
@@ -234,19 +237,19 @@ def _on_terminal(compared: Comparison, shape: Grid | None) -> list[str]:
     for number, metric in enumerate(compared.metrics):
         said = sentences(compared, number)
         if said:
-            lines += ["", *([f"{metric.text}:"] if len(compared.metrics) > 1 else []), *_wrapped(said[:MOST], width)]
+            lines += ["", *([f"{metric.text}:"] if len(compared.metrics) > 1 else []), *_told(said[:MOST], width)]
             if len(said) > MOST:
                 lines.append(_("… and {count} more: --json has all of them").format(count=len(said) - MOST))
     note = footnote(compared)
-    return [*lines, *(["", *_wrapped([note], width, bullet="")] if note else [])]
+    return [*lines, *(["", *_told([note], width, bullet="")] if note else [])]
 
 
-def _grids(compared: Comparison, width: int) -> tuple[list[Grid], bool]:
+def _grids(compared: Comparison, width: int | None) -> tuple[list[Grid], bool]:
     """One grid if it fits; else one per metric; else without the intervals; and whether these are there."""
     from dlx.analysis import tabulate
 
     whole = tabulate.settings_grid(compared)
-    if whole.width <= width:
+    if width is None or whole.width <= width:
         return [whole], True
     each = range(len(compared.metrics))
     grids = [tabulate.settings_grid(compared, [number]) for number in each]
@@ -258,17 +261,7 @@ def _grids(compared: Comparison, width: int) -> tuple[list[Grid], bool]:
     return [tabulate.settings_grid(compared, [number], intervals=False) for number in each], False
 
 
-def _wrapped(sentences: Sequence[str], width: int, bullet: str = "• ") -> list[str]:
-    import textwrap
-
-    if width > 1000:
+def _told(sentences: Sequence[str], width: int | None, bullet: str = "• ") -> list[str]:
+    if width is None:
         return [f"{bullet}{sentence}" for sentence in sentences]
-    room = max(40, min(width, 120))
-    lines = []
-    for sentence in sentences:
-        whole = sentence
-        for phrase in ("95 % CI", " = ", " < "):  # a line does not end within these
-            whole = whole.replace(phrase, phrase.replace(" ", "\u00a0"))
-        wrapped = textwrap.wrap(whole, room, initial_indent=bullet, subsequent_indent=" " * len(bullet))
-        lines += [line.replace("\u00a0", " ") for line in wrapped]
-    return lines
+    return [line for sentence in sentences for line in wrapped(sentence, min(width, 120), bullet, " " * len(bullet))]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from dlx.cli.columns import aligned, wrapped
 from dlx.cli.options import DataDir, Json, Plugins, Quiet
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def datasets(
         result = {"dataset": {**described, "parameters": parameters}}
         lines = _in_full(described, parameters)
     if as_json:
-        import json
+        from dlx import objects
 
-        print(json.dumps({"schema": "dlx.datasets/1", **result}, ensure_ascii=False))
+        print(objects.text("datasets", result))
     else:
         print("\n".join(lines))
 
@@ -121,15 +122,7 @@ def _listing(found: list[dict[str, Any]]) -> list[str]:
         classes = "none" if one["task"] == "regression" else one["classes"]
         cells = (one["name"], shape, classes, one["train"], one["test"], one["licence"], here)
         rows.append(tuple("any" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell for cell in cells))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    numbers = {heads.index(head) for head in ("classes", "train", "test")}
-    return [
-        "  ".join(
-            cell.rjust(width) if column in numbers else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return aligned(rows, right={heads.index(head) for head in ("classes", "train", "test")})
 
 
 def _in_full(one: dict[str, Any], parameters: list[dict[str, Any]]) -> list[str]:
@@ -207,7 +200,4 @@ def _yaml(value: Any) -> str:
 
 
 def _wrapped(text: str, indent: int, width: int = 100) -> str:
-    import textwrap
-
-    parts: Iterable[str] = textwrap.wrap(text, width - indent, break_long_words=False, break_on_hyphens=False)
-    return ("\n" + " " * indent).join(parts)
+    return ("\n" + " " * indent).join(wrapped(text, width - indent))

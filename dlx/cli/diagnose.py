@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dlx.cli.columns import terminal_width, wrapped
 from dlx.cli.options import Json, Lang, Plugins
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 GATE_FAILED = 3
 _INDENT = "    "
+_WIDTH = 100
+"""Columns of lines where there is no terminal."""
 
 
 def diagnose(
@@ -160,15 +163,7 @@ def _block(title: str, verdicts: Sequence[tuple[str, Sequence[str]]], looked_at:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
-    import shutil
-    import sys
-    import textwrap
-
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
-    return textwrap.wrap(
-        text, max(40, width), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False,
-        break_long_words=False,
-    )  # fmt: skip
+    return wrapped(text, terminal_width() or _WIDTH, indent, indent)
 
 
 def _standing(each: TrialDiagnosis) -> str:
@@ -220,11 +215,10 @@ def described(rule: DiagnosisSpec) -> dict[str, Any]:
 
 
 def _print_rules(judges: Sequence[DiagnosisSpec], as_json: bool) -> None:
-    import json
-
     if as_json:
-        rules = {rule.name: described(rule) for rule in judges}
-        print(json.dumps({"schema": "dlx.diagnose/1", "rules": rules}, ensure_ascii=False))
+        from dlx import objects
+
+        print(objects.text("diagnose", {"rules": {rule.name: described(rule) for rule in judges}}))
         return
     lines = []
     for rule in judges:
@@ -246,13 +240,11 @@ def _print_json(
     columns: Mapping[str, str],
     failed: Sequence[tuple[str, TrialDiagnosis]],
 ) -> None:
-    import json
-
+    from dlx import objects
     from dlx.analysis.diagnose import pooled_sentence
     from dlx.analysis.settings import label, value_at
 
     content = {
-        "schema": "dlx.diagnose/1",
         "rules": {rule.name: described(rule) for rule in judges},
         "settings": [
             {
@@ -266,8 +258,8 @@ def _print_json(
                         "trials": [trial.id for trial in verdict.trials],
                         "of": setting.judged,
                         "told_of": verdict.told.trial.id,
-                        "low": _number(verdict.low),
-                        "high": _number(verdict.high),
+                        "low": verdict.low,
+                        "high": verdict.high,
                         **_verdict(verdict.verdict),
                         "sentence": pooled_sentence(verdict, setting),
                     }
@@ -280,7 +272,7 @@ def _print_json(
         "damaged": [str(error) for error in damaged],
         "failed_on": sorted({name for name, _ in failed}),
     }
-    print(json.dumps(content, ensure_ascii=False))
+    print(objects.text("diagnose", content))
 
 
 def _trial(each: TrialDiagnosis) -> dict[str, Any]:
@@ -307,15 +299,9 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "sentence": verdict.sentence,
         "case": finding.case,
         "layers": list(finding.layers),
-        "numbers": {name: _number(value) for name, value in finding.numbers.items()},
+        "numbers": dict(finding.numbers),
         "suggestions": list(finding.suggestions),
     }
-
-
-def _number(value: float) -> float | str:
-    import math
-
-    return value if math.isfinite(value) else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -151,10 +151,9 @@ def _number(value: float) -> str:
 
 
 def _print_json(found: Difference, tolerance: float) -> None:
-    import json
+    from dlx import objects
 
     content = {
-        "schema": "dlx.diff/1",
         "tolerance": tolerance,
         "a": _trial(found.a),
         "b": _trial(found.b),
@@ -175,7 +174,7 @@ def _print_json(found: Difference, tolerance: float) -> None:
         "tables_only_b": list(found.only_b),
         "damaged": list(found.damaged),
     }
-    print(json.dumps(content, ensure_ascii=False))
+    print(objects.text("diff", content))
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
@@ -208,9 +207,4 @@ def _parting(parting: Parting | None) -> dict[str, Any] | None:
 
 
 def _gap_object(gap: Gap) -> dict[str, Any]:
-    import math
-
-    def plain(value: float) -> float | str:
-        return value if math.isfinite(value) else str(value)
-
-    return {"column": gap.column, **gap.where, "a": plain(gap.a), "b": plain(gap.b), "relative": plain(gap.relative)}
+    return {"column": gap.column, **gap.where, "a": gap.a, "b": gap.b, "relative": gap.relative}

@@ -22,9 +22,10 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
     found = examine(data_dir)
     if as_json:
         import dataclasses
-        import json
 
-        print(json.dumps({"schema": "dlx.doctor/1", **dataclasses.asdict(found)}, default=str, ensure_ascii=False))
+        from dlx import objects
+
+        print(objects.text("doctor", dataclasses.asdict(found)))
     else:
         print("\n".join(_lines(found)))
     return 1 if found.broken else 0

@@ -41,10 +41,11 @@ def lines(estimate: Estimate) -> list[str]:
     workers += f" and {counted(estimate.devices, 'device')}" if estimate.devices > 1 else ""
     each = " each" if estimate.workers > 1 else ""
     resident = f", {size(estimate.resident)} of memory{each}" if estimate.resident else ""
+    take = "takes" if estimate.trials == 1 else "take"
     return [
         *table([{name: row.get(name, "") for name in order} for row in rows]),
         "",
-        f"estimate: {counted(estimate.trials, 'trial')} take about {duration(estimate.seconds)} "
+        f"estimate: {counted(estimate.trials, 'trial')} {take} about {duration(estimate.seconds)} "
         f"on {workers}{each}{resident}",
     ]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dlx.cli.columns import aligned
 from dlx.cli.options import DataDir, Engine, Json, Plugins, Results
 from dlx.errors import UsageError
 
@@ -88,14 +89,13 @@ def evaluate(
         for together, _ in rows
     ]
     if as_json:
-        import json
+        from dlx import objects
 
         evaluated = [
             {"networks": [described(one) for one in together], **_as_dict(scores), "own": metrics and dict(metrics)}
             for (together, scores), metrics in zip(rows, own, strict=True)
         ]
-        content = {"schema": "dlx.evaluate/1", "dataset": dataset, "part": part, "evaluations": evaluated}
-        print(json.dumps(content, ensure_ascii=False))
+        print(objects.text("evaluate", {"dataset": dataset, "part": part, "evaluations": evaluated}))
         return
     of = dataset or f"the {part} part of {found[0].trial.setting.dataset.name}"
     print(f"{rows[0][1].examples:,} examples of {of}\n")
@@ -175,8 +175,7 @@ def _table(rows: Sequence[tuple[Sequence[Trained], Scores]], perturbations: Mapp
         name = networks[0].trial.id if len(networks) == 1 else f"all {len(networks)}"
         values = [*scores.metrics.items(), *((f"{kind}_accuracy", value) for kind, value in scores.perturbed.items())]
         lines.append([name, *(f"{v:.2%}" if "accuracy" in n else f"{v:.6g}" for n, v in values)])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return aligned(lines, right=range(len(heads)))
 
 
 def _beside(own: float, scores: Scores, network: Trained, part: str) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dlx.cli.columns import listed, terminal_width
 from dlx.cli.options import Json
 from dlx.errors import UsageError, nearest
 
@@ -80,7 +81,7 @@ def _found(topic: str | None) -> list[Listed]:
     if not mine:
         known = [*ACTIONS, *dict.fromkeys(one.topic for one in found if one.topic)]
         hint = f"dlx experiments show {topic}" if topic in shipped() else nearest(topic, known)
-        raise UsageError(f"{topic} is no topic", hint=hint)
+        raise UsageError(f"{topic} is not a topic", hint=hint)
     return mine
 
 
@@ -93,17 +94,16 @@ def _listed(name: str, path: Path) -> Listed:
 
 def _list(found: Sequence[Listed], *, as_json: bool) -> None:
     if as_json:
-        import json
+        from dlx import objects
 
-        listed = [one.plain() for one in found]
-        print(json.dumps({"schema": "dlx.experiments/1", "experiments": listed}, ensure_ascii=False))
+        print(objects.text("experiments", {"experiments": [one.plain() for one in found]}))
         return
-    width = max(len(one.name) for one in found)
-    blocks = [
-        "\n".join(f"{one.name:<{width}}  {one.description}" for one in group)
-        for _, group in itertools.groupby(found, key=lambda one: one.topic)
-    ]
-    print("\n\n".join(blocks))
+    lines: list[str] = []
+    column = max(len(one.name) for one in found)
+    for _, group in itertools.groupby(found, key=lambda one: one.topic):
+        named = [(f"{one.name:<{column}}", one.description) for one in group]
+        lines += [*([""] if lines else []), *listed(named, terminal_width())]
+    print("\n".join(lines))
 
 
 def _show(name: str, *, as_json: bool) -> None:
@@ -115,10 +115,10 @@ def _show(name: str, *, as_json: bool) -> None:
     if not as_json:
         sys.stdout.write(text)
         return
-    import json
+    from dlx import objects
 
     shown = {**_listed(name, path).plain(), **_trained(path), "spec": text}
-    print(json.dumps({"schema": "dlx.experiments/1", "experiment": shown}, ensure_ascii=False))
+    print(objects.text("experiments", {"experiment": shown}))
 
 
 def _trained(path: Path) -> dict[str, Any]:
@@ -151,8 +151,8 @@ def _copy(name: str, output: Path | None, *, force: bool, as_json: bool) -> None
         target.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_text(target, text, error=ResultsError)
     if as_json:
-        import json
+        from dlx import objects
 
-        print(json.dumps({"schema": "dlx.experiments/1", "written": str(target)}, ensure_ascii=False))
+        print(objects.text("experiments", {"written": target}))
     else:
         print(f"written: {target}", file=sys.stderr)

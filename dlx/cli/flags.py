@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from dlx.cli.options import DataDir, Json, Lang, Plugins, Quiet, Sets, Smoke
+from dlx.cli.options import DataDir, Json, Lang, Plugins, Quiet, Sets, Smoke, TrainingEngine
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,7 @@ class Flags:
             "--threads", metavar="N", min=1, help="Threads of a trial.  [default: the cores, divided among the trials]"
         ),
     ] = None
-    engine: Annotated[
-        Literal["tensorflow", "jax"] | None,
-        typer.Option(
-            "--engine",
-            metavar="NAME",
-            envvar="DLX_ENGINE",
-            help="The Keras backend that trains: tensorflow, jax.  [default: the configuration file's, tensorflow]",
-        ),
-    ] = None
+    engine: TrainingEngine = None
     pack: Annotated[
         str,
         typer.Option(

@@ -6,7 +6,6 @@ This is the only place that turns an exception into a message and an exit code.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 import traceback
@@ -15,13 +14,14 @@ from typing import Any
 
 import typer
 
+from dlx import objects
 from dlx.cli.commands import program
 from dlx.errors import DlxError, Problem, SpecError, UsageError, dotted
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141  # what a shell reports for a program that SIGPIPE ended
 
-# the machine's faults, which are no defect of dlx: a full or read-only disk, missing permission, exhausted handles
+# the machine's faults, which are not defects of dlx: a full or read-only disk, missing permission, exhausted handles
 _FAULTS_OF_THE_MACHINE = {
     errno.EACCES,
     errno.EPERM,
@@ -33,6 +33,8 @@ _FAULTS_OF_THE_MACHINE = {
     errno.EMFILE,
     errno.ENFILE,
 }
+# what no file system takes as a name of a file: somebody gave it
+_FAULTS_OF_A_NAME = {errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def entry() -> None:
@@ -63,11 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return PIPE_CLOSED
     except OSError as error:
-        if error.errno not in _FAULTS_OF_THE_MACHINE:
+        if error.errno not in _FAULTS_OF_THE_MACHINE | _FAULTS_OF_A_NAME:
             return _defect(as_json)
         where = f": {error.filename}" if error.filename else ""
-        _report(DlxError(f"{error.strerror}{where}"), as_json)
-        return 1
+        fault = UsageError if error.errno in _FAULTS_OF_A_NAME else DlxError
+        _report(fault(f"{error.strerror}{where}"), as_json)
+        return fault.exit_code
     except Exception:
         return _defect(as_json)
     return code if isinstance(code, int) else 0
@@ -78,7 +81,7 @@ def _report(error: DlxError, as_json: bool) -> None:
     if os.environ.get("DLX_DEBUG") and not isinstance(error, Defect):
         traceback.print_exception(error)
     if as_json:
-        print(json.dumps(error_object(error), ensure_ascii=False), file=sys.stderr)
+        print(objects.text("error", error_object(error)), file=sys.stderr)
     elif isinstance(error, SpecError):
         print(error, file=sys.stderr)
     else:
@@ -89,7 +92,6 @@ def error_object(error: DlxError) -> dict[str, Any]:
     """An error as ``dlx.error/1``: its kind, message and hint, and for a spec each problem with its place."""
     problems = error.problems if isinstance(error, SpecError) else ()
     return {
-        "schema": "dlx.error/1",
         "error": {
             "kind": type(error).__name__,
             "message": error.message,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dlx.cli.columns import listed, terminal_width, wrapped
 from dlx.cli.options import Json, Plugins
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def models(
 
     Example: dlx models --table
     """
-    import json
+    from dlx import objects
 
     if table or form:
         _literature(name, "json" if as_json else form or "table", table=table)
@@ -48,7 +49,7 @@ def models(
     if name is None:
         found = [describe(member, registry.get(member)) for member in registry.names()]
         if as_json:
-            print(json.dumps({"schema": "dlx.models/1", "models": found}, ensure_ascii=False))
+            print(objects.text("models", {"models": found}))
         else:
             print("\n".join(_listing(found)))
         return
@@ -58,17 +59,17 @@ def models(
     if as_json:
         model = {**about, "parameters": [parameter.as_dict() for parameter in settings]}
         known = {"activations": names(), "initializers": signatures()}
-        print(json.dumps({"schema": "dlx.models/1", "model": model, **known}, ensure_ascii=False))
+        print(objects.text("models", {"model": model, **known}))
     else:
         lines = [line for parameter in settings for line in parameter.lines()]
         words = {word for parameter in settings for word in parameter.type.split(" | ")}
-        listed = {"Activations": names() if "activation" in words else []}
-        listed["Initializers"] = signatures() if "initializer" in words else []
-        print("\n".join(_in_full(about, lines, listed)))
+        vocabularies = {"Activations": names() if "activation" in words else []}
+        vocabularies["Initializers"] = signatures() if "initializer" in words else []
+        print("\n".join(_in_full(about, lines, vocabularies)))
 
 
 def _literature(name: str | None, form: str, *, table: bool) -> None:
-    from dlx import literature
+    from dlx import literature, objects
     from dlx.errors import UsageError
 
     if not table:
@@ -78,9 +79,7 @@ def _literature(name: str | None, form: str, *, table: bool) -> None:
         known = sorted({entry["model"] for entry in literature.table()})
         raise UsageError(f"nothing was published of {name!r} that could be listed", hint=", ".join(known))
     if form == "json":
-        import json
-
-        print(json.dumps({"schema": "dlx.models/1", "table": found}, ensure_ascii=False))
+        print(objects.text("models", {"table": found}))
         return
     if form == "csv":
         from dlx.analysis.grid import csv_text
@@ -92,12 +91,8 @@ def _literature(name: str | None, form: str, *, table: bool) -> None:
     if form == "markdown":
         print(literature.grid(found).markdown(), end="")
         return
-    import shutil
-    import sys
-
     # Somebody who reads it elsewhere, or looks for a net with grep, has it in one line.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    print("\n".join(literature.lines(found, width)))
+    print("\n".join(literature.lines(found, terminal_width() or 10**6)))
 
 
 def _in_csv(value: Any) -> str:
@@ -128,19 +123,16 @@ def _paragraph(spec: type[ModelSpec]) -> str:
 
 
 def _listing(found: list[dict[str, Any]]) -> list[str]:
-    width = max(len(one["name"]) for one in found)
-    lines = []
+    rows = []
     for one in found:
         origin = "" if one["package"] == "dlx" else f" (from {one['package']})"
-        lines += [f"{one['name']:<{width}}  {one['summary']}{origin}", f"{'':<{width}}  {one['source']}"]
-    return lines
+        rows += [(one["name"], f"{one['summary']}{origin}"), ("", one["source"])]
+    return listed(rows, terminal_width())
 
 
-def _in_full(one: dict[str, Any], parameters: list[str], listed: dict[str, list[str]]) -> list[str]:
-    import textwrap
-
+def _in_full(one: dict[str, Any], parameters: list[str], vocabularies: dict[str, list[str]]) -> list[str]:
     lines = [f"{one['name']}: {one['summary']}", one["source"], "", one["description"], "", "Parameters", *parameters]
-    for title, words in listed.items():
+    for title, words in vocabularies.items():
         if words:
-            lines += ["", title, *(f"  {line}" for line in textwrap.wrap(", ".join(words), 96, break_on_hyphens=False))]
+            lines += ["", title, *wrapped(", ".join(words), 98, "  ", "  ")]
     return lines

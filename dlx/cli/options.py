@@ -51,6 +51,15 @@ Engine = Annotated[
     Literal["tensorflow", "jax"] | None,
     typer.Option("--engine", metavar="NAME", help="tensorflow or jax.  [default: as the trial was trained]"),
 ]
+TrainingEngine = Annotated[
+    Literal["tensorflow", "jax"] | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        envvar="DLX_ENGINE",
+        help="The Keras backend that trains: tensorflow, jax.  [default: the configuration file's, tensorflow]",
+    ),
+]
 Lang = Annotated[
     str | None,
     typer.Option("--lang", metavar="CODE", help="Language of what is said: en, es.  [default: DLX_LANG, en]"),

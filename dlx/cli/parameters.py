@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from dlx.activations import ActivationName
+from dlx.cli.columns import wrapped
 from dlx.fields import Fields, MemberFields
 from dlx.initializers import BIAS_NAMES, KERNEL_NAMES
 from dlx.members import canonical, plain
@@ -33,9 +33,9 @@ class Parameter:
 
     def lines(self) -> list[str]:
         """Two lines or more for a terminal."""
-        default = "required" if self.required else f"default {_flow(self.default)}"
-        head = _wrapped(f"{self.name}: {self.type} ({default})", 2, 6)
-        return [*head, *_wrapped(self.description, 6, 6)]
+        default = "required" if self.required else f"default {flow(self.default)}"
+        head = wrapped(f"{self.name}: {self.type} ({default})", WIDTH, " " * 2, " " * 6)
+        return [*head, *wrapped(self.description, WIDTH, " " * 6, " " * 6)]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -112,21 +112,10 @@ def _written(value: Any) -> Any:
     return value
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """A value on one line, as in YAML."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(flow, value)) + "]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _wrapped(text: str, first: int, others: int) -> list[str]:
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=" " * first,
-        subsequent_indent=" " * others,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -80,7 +80,7 @@ def plot(
 
     speak(lang)
     if kind == "kinds" or options:
-        print("\n".join(described(None if kind == "kinds" else kind)))
+        _tell(None if kind == "kinds" else kind, as_json)
         return
     named = {
         "metric": metric,
@@ -117,12 +117,11 @@ def _print(
     import shutil
     import sys
 
-    from dlx.datasets import Places
     from dlx.drawing.text import lines
     from dlx.errors import UsageError
     from dlx.plot import numbers
 
-    spec, tidy, notes = numbers(kind, selectors, options, results=results, places=Places.here(data_dir))
+    spec, tidy, notes = numbers(kind, selectors, options, results=results, data_dir=data_dir)
     curves = spec.curves(tidy)
     if curves is None:
         raise UsageError(
@@ -151,7 +150,6 @@ def _draw(
 ) -> None:
     import sys
 
-    from dlx.datasets import Places
     from dlx.drawing.picture import suffix_of
     from dlx.drawing.themes import theme_of
     from dlx.errors import ResultsError
@@ -167,7 +165,7 @@ def _draw(
         title=title,
         interactive=interactive,
         results=results,
-        places=Places.here(data_dir),
+        data_dir=data_dir,
     )
     for note in plotted.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -176,11 +174,10 @@ def _draw(
     if output is not None:
         plotted.picture.write(output)
     if as_json:
-        import json
+        from dlx import objects
 
         tidy = plotted.tidy
         told = {
-            "schema": "dlx.plot/1",
             "kind": kind,
             "file": str(output) if output else None,
             "title": plotted.picture.title,
@@ -189,22 +186,37 @@ def _draw(
             "rows": tidy.values(),
             "notes": list(plotted.notes),
         }
-        print(json.dumps(told, ensure_ascii=False))
+        print(objects.text("plot", told))
     else:
         print(output or data)
 
 
-def described(kind: str | None) -> list[str]:
-    """A line per kind, or the options of one with what they mean."""
+def _tell(kind: str | None, as_json: bool) -> None:
+    """The kinds with what they draw, or the options of one with what they mean."""
+    from dlx import objects
     from dlx.charts import kinds, registry
+    from dlx.cli.columns import listed, terminal_width
+    from dlx.cli.parameters import flow
     from dlx.plot import chart_of
 
     if kind is None:
-        width = max(map(len, kinds()))
-        return [f"{name:<{width}}  {registry.get(name.replace('-', '_')).summary}" for name in kinds()]
+        found = [{"kind": name, "summary": registry.get(name.replace("-", "_")).summary} for name in kinds()]
+        if as_json:
+            print(objects.text("plot", {"kinds": found}))
+        else:
+            print("\n".join(listed([(one["kind"], one["summary"]) for one in found], terminal_width())))
+        return
     spec = chart_of(kind, {})
-    fields = {name: field for name, field in type(spec).model_fields.items() if name != "name"}
-    if not fields:
-        return [f"{kind} has no options"]
-    width = max(map(len, fields))
-    return [f"{name:<{width}}  {field.description}  [default: {getattr(spec, name)}]" for name, field in fields.items()]
+    options = [
+        {"option": name, "default": getattr(spec, name), "description": field.description}
+        for name, field in type(spec).model_fields.items()
+        if name != "name"
+    ]
+    if as_json:
+        print(objects.text("plot", {"kind": kind, "options": options}))
+        return
+    told = []
+    for one in options:
+        default = flow(objects.standard(one["default"]))
+        told.append((str(one["option"]), f"{one['description']}  [default: {default}]"))
+    print("\n".join(listed(told, terminal_width()) or [f"{kind} has no options"]))

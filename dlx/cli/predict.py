@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dlx.cli.columns import aligned
 from dlx.cli.options import DataDir, Engine, Json, Plugins, Results
 from dlx.errors import UsageError
 
@@ -64,14 +65,11 @@ def predict(
         return
     rows = [_prediction(found[0], *row, top) for row in zip(examples.names, given, _each(labels, given), strict=True)]
     if as_json:
-        import json
+        from dlx import objects
 
-        content = {"schema": "dlx.predict/1", "networks": [described(one) for one in found], "predictions": rows}
-        print(json.dumps(content, ensure_ascii=False))
+        print(objects.text("predict", {"networks": [described(one) for one in found], "predictions": rows}))
         return
-    width = max(len(row["input"]) for row in rows) if rows else 0
-    for row in rows:
-        print(f"{row['input']:<{width}}  {_words(row)}")
+    print("\n".join(aligned([(row["input"], _words(row)) for row in rows])))
 
 
 def _each(labels: Any, given: Any) -> Any:

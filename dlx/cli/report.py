@@ -81,9 +81,9 @@ def report(
 
 def _end(written: Written, *, quiet: bool, as_json: bool) -> None:
     if as_json:
-        import json
+        from dlx import objects
 
-        print(json.dumps(_object(written), ensure_ascii=False))
+        print(objects.text("report", _object(written)))
     elif not quiet:
         from dlx.cli.amounts import counted
 
@@ -93,7 +93,6 @@ def _end(written: Written, *, quiet: bool, as_json: bool) -> None:
 
 def _object(written: Written) -> dict[str, Any]:
     return {
-        "schema": "dlx.report/1",
         "file": str(written.path),
         "bytes": written.size,
         "experiments": [

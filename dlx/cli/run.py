@@ -234,15 +234,13 @@ def _print_report(
     claims: Sequence[Judged],
     pooled: bool | None,
 ) -> None:
-    import shutil
-
+    from dlx.cli.columns import terminal_width
     from dlx.cli.summary import report
     from dlx.language import _
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if experiment.description:
         print(experiment.description, end="\n\n")
-    print("\n".join(report(trials, width, pooled=pooled)))
+    print("\n".join(report(trials, terminal_width(), pooled=pooled)))
     if claims:
         from dlx.cli.claims import lines
 
@@ -258,8 +256,7 @@ def _print_json(
     reports: Sequence[Sequence[TrialSummary]],
     judged: Sequence[Sequence[Judged]],
 ) -> None:
-    import json
-
+    from dlx import objects
     from dlx.cli import claims
     from dlx.cli.summary import as_json
 
@@ -274,7 +271,7 @@ def _print_json(
         }
         for experiment, outcome, trials, mine in zip(experiments, outcomes, reports, judged, strict=False)
     ]
-    print(json.dumps({"schema": f"dlx.{command}/1", "experiments": ran}, ensure_ascii=False))
+    print(objects.text(command, {"experiments": ran}))
 
 
 def _file(experiment: Experiment) -> str | None:
@@ -302,8 +299,7 @@ def _print_decisions(
     options: Options,
     estimates: Sequence[Estimate] | None,
 ) -> None:
-    import json
-
+    from dlx import objects
     from dlx.cli.amounts import counted
     from dlx.cli.estimates import as_json, lines
     from dlx.schedule import devices_of, label
@@ -330,7 +326,7 @@ def _print_decisions(
         ]
         for experiment_would, estimated in zip(would, estimates or (), strict=False):
             experiment_would["estimate"] = as_json(estimated)
-        print(json.dumps({"schema": f"dlx.{command}/1", "dry_run": True, "experiments": would}, ensure_ascii=False))
+        print(objects.text(command, {"dry_run": True, "experiments": would}))
         return
     for number, (experiment, decided) in enumerate(zip(experiments, decisions, strict=True)):
         begun = sum(decision.action != "skip" for decision in decided)

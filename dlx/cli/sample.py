@@ -50,16 +50,16 @@ def sample(
     if output.suffix not in (".png", ".npy"):
         raise UsageError(f"-o {output}: a .png or an .npy")
     if output.suffix == ".png" and len(net.input_shape) != 3:
-        raise UsageError(f"examples of shape {net.input_shape} are no images", hint="-o FILE.npy writes their values")
+        raise UsageError(f"examples of shape {net.input_shape} are not images", hint="-o FILE.npy writes their values")
     begin = None if start == "random" else _test_examples(net, number, data_dir)
     examples = net.draw(number, steps, seed, begin)
     _write(net, examples, output)
     if as_json:
-        import json
+        from dlx import objects
 
         content = {"trial": net.trial.id, "number": number, "steps": steps, "start": start, "seed": seed}
         machines = [list(layer.kernel.shape) for layer in net.layers]
-        print(json.dumps({"schema": "dlx.sample/1", **content, "machines": machines, "file": str(output)}))
+        print(objects.text("sample", {**content, "machines": machines, "file": output}))
     else:
         print(f"{number} examples after {steps} steps: {output}")
 
@@ -95,7 +95,7 @@ def _write(net: BeliefNet, examples: Any, output: Path) -> None:
         page = sheet(examples, columns, low, high)
         if page.shape[-1] not in (1, 3):
             raise UsageError(
-                f"images of {page.shape[-1]} channels are no picture", hint="-o FILE.npy writes their values"
+                f"images of {page.shape[-1]} channels are not a picture", hint="-o FILE.npy writes their values"
             )
         Image.fromarray(page[..., 0] if page.shape[-1] == 1 else page).save(content, "PNG")
     atomic.write_bytes(output, content.getvalue(), error=ResultsError)

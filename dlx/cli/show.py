@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dlx.cli.columns import aligned
 from dlx.cli.options import Json, Plugins, Sets
 
 if TYPE_CHECKING:
@@ -58,10 +59,9 @@ def show(
         shape = None if input_shape is None else parse_shape(input_shape)
         shown = [of_model(target, sets or [], shape, outputs)]
     if as_json:
-        import json
+        from dlx import objects
 
-        networks = [one.as_dict() for one in shown]
-        print(json.dumps({"schema": "dlx.show/1", "networks": networks}, ensure_ascii=False))
+        print(objects.text("show", {"networks": [one.as_dict() for one in shown]}))
     else:
         print("\n\n".join("\n".join(one.lines(by)) for one in shown))
 
@@ -206,7 +206,7 @@ def _table_of_groups(rows: Sequence[LayerRow], by: Level) -> list[str]:
                 "x".join(map(str, mine[-1].receptive_field)),
             )
         )
-    return _aligned(table, right={0, 3, 4})
+    return aligned(table, right={0, 3, 4})
 
 
 def _table(rows: Sequence[LayerRow]) -> list[str]:
@@ -214,18 +214,7 @@ def _table(rows: Sequence[LayerRow]) -> list[str]:
     table = [heads, *(_cells(row) for row in rows)]
     if not any(row.block for row in rows):
         table = [line[:-1] for line in table]
-    return _aligned(table, right={0, 4, 5})
-
-
-def _aligned(table: Sequence[Sequence[str]], right: set[int]) -> list[str]:
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    return [
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in table
-    ]
+    return aligned(table, right={0, 4, 5})
 
 
 def _cells(row: LayerRow) -> tuple[str, ...]:

@@ -37,11 +37,10 @@ def status(
 
     Example: dlx status results
     """
-    import os
-
+    from dlx.analysis.selectors import default_results
     from dlx.survey import survey
 
-    usual = Path(os.environ.get("DLX_RESULTS", "results"))
+    usual = default_results()
     given = results or [usual]
     places = [usual / place if not place.exists() and (usual / place).exists() else place for place in given]
     if watch:
@@ -147,7 +146,7 @@ def _progress(report: Report) -> list[str]:
 
 
 def _print_json(found: Sequence[ExperimentStanding]) -> None:
-    import json
+    from dlx import objects
 
     experiments = [
         {
@@ -159,7 +158,7 @@ def _print_json(found: Sequence[ExperimentStanding]) -> None:
         }
         for experiment in found
     ]
-    print(json.dumps({"schema": "dlx.status/1", "experiments": experiments}, ensure_ascii=False), flush=True)
+    print(objects.text("status", {"experiments": experiments}), flush=True)
 
 
 def _as_json(trial: TrialStanding) -> dict[str, Any]:
@@ -184,12 +183,6 @@ def _as_json(trial: TrialStanding) -> dict[str, Any]:
             "fraction": report.fraction,
             "seconds_left": report.seconds_left,
             "updated": report.updated,
-            "metrics": {name: _number(value) for name, value in report.metrics.items()},
+            "metrics": dict(report.metrics),
         },
     }
-
-
-def _number(value: float | None) -> float | str | None:
-    import math
-
-    return value if value is None or math.isfinite(value) else str(value)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlx.cli.options import DataDir, Json, Plugins, Sets
+from dlx.cli.options import DataDir, Json, Plugins, Sets, TrainingEngine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,15 +44,7 @@ def step(
     sets: Sets = None,
     data_dir: DataDir = None,
     plugins: Plugins = None,
-    engine: Annotated[
-        Literal["tensorflow", "jax"] | None,
-        typer.Option(
-            "--engine",
-            metavar="NAME",
-            envvar="DLX_ENGINE",
-            help="tensorflow or jax.  [default: the configuration file's, tensorflow]",
-        ),
-    ] = None,
+    engine: TrainingEngine = None,
     as_json: Json = False,
 ) -> None:
     """Write out one training step of a tiny network, as on a blackboard.
@@ -81,10 +73,9 @@ def step(
     worker = Worker(Runtime(engine or configured(), None, data_dir, plugins=plugins))
     steps = [blackboard.step(trial, worker, number) for trial in trials]
     if as_json:
-        import json
+        from dlx import objects
 
-        content = {"schema": "dlx.step/1", "name": experiment.name, "steps": [as_dict(one) for one in steps]}
-        print(json.dumps(content, ensure_ascii=False))
+        print(objects.text("step", {"name": experiment.name, "steps": [as_dict(one) for one in steps]}))
         return
     print("\n\n".join("\n".join(lines(experiment.name, one, digits)) for one in steps))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlx.analysis.grid import Grid, Text
 from dlx.blocks import Together, grouped
 from dlx.cli.progress import GRADIENT_SYMBOLS, ends, metric, scientific
 from dlx.errors import ResultsError
@@ -101,16 +102,16 @@ def trimmed(norms: list[float | None]) -> list[float | None]:
 
 
 def as_json(trial: TrialSummary) -> dict[str, Any]:
-    """A trial as ``dlx run --json`` gives it; NaN and infinity, which JSON lacks, are the strings that tables have."""
+    """A trial as ``dlx run --json`` gives it."""
     return {
         "id": trial.id,
         "state": trial.state,
         "parameters": dict(trial.parameters),
         "seed": trial.seed,
         **({"repeat": trial.repeat, "fold": trial.fold} if trial.repeat is not None else {}),
-        "metrics": {name: _number(value) for name, value in trial.metrics.items()},
+        "metrics": dict(trial.metrics),
         "gradients": {
-            name: {when: [_number(norm) for norm in norms] for when, norms in by_time.items()}
+            name: {when: list(norms) for when, norms in by_time.items()}
             for name, by_time in trial.gradients.items()
             if any(by_time.values())
         },
@@ -119,13 +120,9 @@ def as_json(trial: TrialSummary) -> dict[str, Any]:
     }
 
 
-def _number(value: float | None) -> float | str | None:
-    return value if value is None or math.isfinite(value) else str(value)
-
-
 @dataclass
 class Line:
-    """One row to print: a trial, or the trials of one setting pooled over seeds."""
+    """One row to print: a trial, or those of one setting that are done, pooled over seeds."""
 
     cells: dict[str, str]
     trials: list[TrialSummary] = field(default_factory=list)
@@ -179,8 +176,9 @@ def _pooled(trials: Sequence[TrialSummary]) -> list[Line]:
         cells = {names[path]: _value(trial.parameters.get(path)) for path in names}
         settings.setdefault(tuple(cells.values()), Line(cells)).trials.append(trial)
     for line in settings.values():
-        done = sum(trial.state == "done" for trial in line.trials)
-        line.cells["done"] = f"{done}/{len(line.trials)}"
+        done = [trial for trial in line.trials if trial.state == "done"]
+        line.cells["done"] = f"{len(done)}/{len(line.trials)}"
+        line.trials = done  # as in `dlx compare`: what diverged or was interrupted has no part in a mean
     return list(settings.values())
 
 
@@ -315,16 +313,4 @@ def table(rows: Sequence[Mapping[str, str]]) -> list[str]:
     if not rows:
         return []
     names = list(rows[0])
-    numeric = {name: all(_is_number(row[name]) for row in rows) for name in names}
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
-
-    def line(cells: Mapping[str, str]) -> str:
-        aligned = [cells[n].rjust(widths[n]) if numeric[n] else cells[n].ljust(widths[n]) for n in names]
-        return "  ".join(aligned).rstrip()
-
-    rule = "─" * (sum(widths.values()) + 2 * (len(names) - 1))
-    return [line(dict(zip(names, names, strict=True))), rule, *map(line, rows)]
-
-
-def _is_number(cell: str) -> bool:
-    return not cell or cell[0].isdigit() or cell[0] in "+-." or cell in ("nan", "inf")
+    return Grid(names, [[Text(row[name]) for name in names] for row in rows]).lines()

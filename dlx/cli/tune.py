@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlx.cli.options import DataDir, Json, Plugins, Quiet, Sets
+from dlx.cli.options import DataDir, Json, Plugins, Quiet, Sets, TrainingEngine
 
 if TYPE_CHECKING:
     from dlx.spec.search import Search
@@ -49,10 +49,7 @@ def tune(
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", min=1, help="Threads of a trial.  [default: the cores]")
     ] = None,
-    engine: Annotated[
-        Literal["tensorflow", "jax"],
-        typer.Option("--engine", metavar="NAME", help="The Keras backend that trains: tensorflow, jax."),
-    ] = "tensorflow",
+    engine: TrainingEngine = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -67,6 +64,7 @@ def tune(
     """
     from dlx.cli import display, loading
     from dlx.cli.amounts import parse_duration
+    from dlx.cli.configuration import engine as configured
     from dlx.interruption import Stop
     from dlx.shipped import place
     from dlx.spec.search import load_search
@@ -76,7 +74,7 @@ def tune(
 
     limit = parse_duration(max_time) if max_time is not None else None
     search = load_search(place(spec), sets or [])
-    runtime = Runtime(engine, threads, data_dir, plugins=plugins)
+    runtime = Runtime(engine or configured(), threads, data_dir, plugins=plugins)
     loading.fetch_absent(search.experiment.trials[:1], data_dir, quiet=quiet)
     options = Options(results, runtime, trials, sampler, pruner, metric, sampler_seed)
     with Stop(limit).listening() as stop, display.choose(trials or 30, sys.stderr, quiet=quiet) as shown:
@@ -103,7 +101,8 @@ def lines(search: Search, tuned: Tuned) -> list[str]:
     ends = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     output = [f"{counted(len(states), 'trial')} tried: {ends or 'none'}; tables: {tuned.directory / 'trials.csv'}"]
     if tuned.elsewhere:
-        output.append(f"{counted(tuned.elsewhere, 'trial')} still run elsewhere: the last to end names the winner")
+        runs = "still runs" if tuned.elsewhere == 1 else "still run"
+        output.append(f"{counted(tuned.elsewhere, 'trial')} {runs} elsewhere: the last to end names the winner")
     elif tuned.winner is None and "done" not in states:
         output.append("none is done, so there is no winner")
     return output
@@ -118,13 +117,12 @@ def spec_of(tuned: Tuned, winner: Winner) -> str:
 
 
 def _print_json(search: Search, tuned: Tuned) -> None:
-    import json
+    from dlx import objects
 
     winner: dict[str, Any] | None = None
     if tuned.winner is not None:
         winner = {**_try(tuned.winner.best), "test": dict(tuned.winner.test), "spec": tuned.winner.spec}
     found = {
-        "schema": "dlx.tune/1",
         "experiment": search.experiment.name,
         "results": str(tuned.directory),
         "metric": tuned.metric,
@@ -132,7 +130,7 @@ def _print_json(search: Search, tuned: Tuned) -> None:
         "elsewhere": tuned.elsewhere,
         "winner": winner,
     }
-    print(json.dumps(found, ensure_ascii=False))
+    print(objects.text("tune", found))
 
 
 def _try(one: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ LEAST_EPOCHS = 5
 
 
 def losses(history: History) -> list[float]:
-    """The training loss of each epoch from the first. Raises :class:`NotJudged` for too few, or one that is none."""
+    """The training loss of each epoch from the first. Raises :class:`NotJudged` for too few, or one not finite."""
     found = [loss for loss, epoch in zip(history.metric("train_loss"), history.epochs, strict=False) if epoch > 0]
     finite = [loss for loss in found if loss is not None and math.isfinite(loss)]
     if len(finite) < len(found):

@@ -1,4 +1,4 @@
-"""Divergence: the training loss is no number any more, or far above where it began."""
+"""Divergence: the training loss is no longer a number, or far above where it began."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Spec(DiagnosisSpec):
         )
 
     def _jump(self, course: Course) -> dict[str, float] | None:
-        """The first epoch in which the gradient of all layers together jumps, or is no number any more."""
+        """The first epoch in which the gradient of all layers together jumps, or is no longer a number."""
         whole = [math.hypot(*course.at(index).values()) for index in range(len(course.points))]
         for at, norm in enumerate(whole[1:], start=1):
             before = max(whole[:at])

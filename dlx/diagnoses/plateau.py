@@ -18,8 +18,8 @@ from dlx.records.history import History
 class Spec(DiagnosisSpec):
     """The longest stretch of epochs in which the training loss stays within a band while the net hardly beats guessing.
 
-    Where a net that has learned no longer moves, it has converged: that is no plateau. Nor is
-    it one where the weights hardly move because of a small learning rate.
+    A net that has learned and no longer moves has converged, which is not a plateau. Nor is it one
+    where the weights hardly move because of a small learning rate.
     """
 
     summary: ClassVar[str] = "a plateau: the training loss does not move, and the net is no better than guessing"

@@ -193,11 +193,6 @@ def _rounded(mark: dict[str, Any]) -> dict[str, Any]:
     return {key: round(value, 2) if isinstance(value, float) else value for key, value in mark.items()}
 
 
-def in_grid(number: int, columns: int) -> tuple[int, int]:
-    """Row and column of the ``number``-th of many images."""
-    return divmod(number, columns)
-
-
 def columns_for(count: int, most: int) -> int:
     """How many images stand side by side: rows of equal length, at most ``most``."""
     rows = -(-count // most)

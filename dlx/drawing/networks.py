@@ -29,7 +29,7 @@ def trained(run: Run) -> Trained:
     from dlx.records.trial_directory import TrialDirectory
     from dlx.trained import Trained
 
-    return Trained.of(TrialDirectory(run.directory))
+    return Trained.of(TrialDirectory(run.directory), data_dir=run.data_dir)
 
 
 def test_part(run: Run, network: Trained) -> Source:
@@ -55,7 +55,7 @@ def splits_of(run: Run) -> Splits:
     """The trial's data, divided as they were for its training."""
     from dlx.datasets import Places
 
-    return trial_of(run).setting.dataset.load(Places.here())
+    return trial_of(run).setting.dataset.load(Places.here(run.data_dir))
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,16 @@ def _recorded(run: Run, stage: str | None) -> dict[tuple[str, str], Norms]:
     return found
 
 
+def records(trial: Norms) -> list[tuple[int, int]]:
+    """The records of a trial in order: (epoch, step)."""
+    return sorted({(epoch, step) for epoch, step, _layer in trial})
+
+
+def after_epochs(trial: Norms) -> dict[int, int]:
+    """By epoch the step of the record that follows it: where a probe records within epochs, others come later."""
+    return dict(reversed(records(trial)))
+
+
 def said(parameter: str) -> str:
     """What a norm is the norm of, in symbols that people know from the literature."""
     symbols = {"bias": "b", "kernel": "W", "all": "(W, b)"}

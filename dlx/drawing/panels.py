@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -208,12 +208,19 @@ def _lines(text: str, most: int) -> list[str]:
 def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, int | float) else _quoted(str(value))
+    return repr(value) if isinstance(value, int | float) else quoted(str(value))
 
 
-def _quoted(text: str) -> str:
+def cases(field: str, values: Mapping[Any, float], otherwise: float) -> str:
+    """The expression of the number that belongs to a field's value."""
+    found = "".join(f"datum[{quoted(field)}] === {_literal(value)} ? {number!r} : " for value, number in values.items())
+    return f"{found}{otherwise!r}"
+
+
+def quoted(text: str) -> str:
+    """A text where Vega reads an expression."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", " ") + "'"
 
 
 def _list(texts: Sequence[str]) -> str:
-    return "[" + ", ".join(map(_quoted, texts)) + "]"
+    return "[" + ", ".join(map(quoted, texts)) + "]"

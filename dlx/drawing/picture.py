@@ -105,7 +105,7 @@ class Picture:
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix of a picture's file. Raises :class:`~dlx.errors.UsageError` for one that is none."""
+    """The suffix of a picture's file. Raises :class:`~dlx.errors.UsageError` for any other."""
     if path.suffix not in SUFFIXES:
         raise UsageError(f"-o {path}: pictures end in {', '.join(SUFFIXES)}")
     return path.suffix

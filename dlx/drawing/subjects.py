@@ -12,12 +12,16 @@ from dlx.analysis.folds import Division
 from dlx.analysis.trials import Tables
 from dlx.drawing.tidy import Value, mean
 from dlx.errors import UsageError, nearest
+from dlx.language import _
 from dlx.records.reader import Rows
 
 
 @dataclass(frozen=True)
 class Run:
-    """One trial: how messages name it, its seed, its tables, state; repeat and fold, if any, and what folds share."""
+    """One trial: how messages name it, its seed, its tables, state; repeat and fold, if any, and what folds share.
+
+    ``data_dir``: where its data are looked for first.
+    """
 
     name: str
     seed: int | str
@@ -25,6 +29,7 @@ class Run:
     division: Division = (None, None)
     overlap: float = 0.0
     state: str = "done"
+    data_dir: Path | None = None
 
     @property
     def directory(self) -> Path:
@@ -95,10 +100,25 @@ def thinned(points: Sequence[Any], most: int = 250) -> Sequence[Any]:
     return [points[round(index * (len(points) - 1) / (most - 1))] for index in range(most)]
 
 
-def seeds_said(groups: Sequence[Group]) -> str:
-    """How many seeds there are of each setting: ``3`` or ``2 to 5``."""
-    counts = sorted({len(group.runs) for group in groups})
-    return str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+def counts_said(counts: Iterable[int]) -> str:
+    """How many there are of each setting: ``3``, or ``2–5``."""
+    found = sorted(set(counts))
+    return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
+
+
+def spread_said(groups: Sequence[Group], *, geometric: bool = False) -> str:
+    """What the line and the band of a curve are; of single trials that there is one."""
+    count = counts_said(len(group.runs) for group in groups)
+    folds = any(run.overlap for group in groups for run in group.runs)
+    if count == "1":
+        return _("one trial") if folds else _("one seed")
+    if geometric:
+        seeds = _("line: geometric mean of {count} seeds, band: their range")
+        trials = _("line: geometric mean of {count} trials, band: their range")
+    else:
+        seeds = _("line: mean of {count} seeds, band: their range")
+        trials = _("line: mean of {count} trials, band: their range")
+    return (trials if folds else seeds).format(count=count)
 
 
 def axes_of(groups: Sequence[Group]) -> tuple[str, ...]:

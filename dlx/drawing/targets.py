@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,14 @@ def network_of(target: str, results: Path | None) -> Network:
         hint = "draw a trial of it, as in NAME:depth=4, or take the sweep out"
         raise UsageError(f"{target} has {len(networks)} networks and one is drawn", hint=hint)
     return networks[0]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set that is drawn, and where it is looked for first."""
+
+    dataset: DatasetSpec
+    data_dir: Path | None = None
 
 
 def dataset_of(target: str, results: Path | None) -> DatasetSpec:

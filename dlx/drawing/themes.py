@@ -109,7 +109,7 @@ THEMES = {
 def theme_of(name: str, width: str | None = None) -> Theme:
     """A theme by name, with a width such as ``3.25in`` in place of its own.
 
-    Raises :class:`~dlx.errors.UsageError` for a name or a length that is none.
+    Raises :class:`~dlx.errors.UsageError` for an unknown theme or an impossible length.
     """
     if name not in THEMES:
         raise UsageError(f"--theme: unknown theme {name!r}", hint=nearest(name, THEMES))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlx.analysis.trials import Tables
-from dlx.drawing.subjects import rows_of_stage, thinned
-from dlx.errors import ResultsError
+from dlx.drawing.norms import after_epochs, norms
+from dlx.drawing.subjects import Group, Run, rows_of_stage, thinned
+from dlx.errors import DlxError, ResultsError
 from dlx.records.reader import Rows
 
 DIGITS = 4
@@ -23,8 +24,8 @@ Column = list[float | int | None]
 class Curves:
     """Columns by name, all of one length: ``epoch`` and what was measured.
 
-    ``metrics``: ``train_accuracy``, ``val_loss``, …; ``gradients``: the norm of each layer by
-    its number, of ``parameter``, from ``source``. Empty where nothing was recorded.
+    ``metrics``: ``train_accuracy``, ``val_loss``, …; ``gradients``: the norm of ``parameter`` of each
+    layer by its number, or of each block of a deep net by its name. Empty where nothing was recorded.
     """
 
     metrics: dict[str, Column]
@@ -37,17 +38,11 @@ def curves_of(tables: Tables, trials: int) -> Curves:
 
     A table that is damaged has none: what is wrong with it is said elsewhere.
     """
-    metrics, gradients = _read(tables, "metrics"), _read(tables, "gradients")
-    found = _metrics(metrics, trials) if metrics is not None else {}
-    norms, parameter = _gradients(gradients, trials) if gradients is not None else ({}, "")
-    return Curves(found, norms, parameter)
-
-
-def _read(tables: Tables, name: str) -> Rows | None:
     try:
-        return tables.get(name)
+        rows = tables.get("metrics")
     except ResultsError:
-        return None
+        rows = None
+    return Curves(_metrics(rows, trials) if rows is not None else {}, *_gradients(tables, trials))
 
 
 def _points(trials: int, series: int) -> int:
@@ -67,33 +62,20 @@ def _metrics(rows: Rows, trials: int) -> dict[str, Column]:
     return found | {name: [_short(column[at]) for at in positions] for name, column in columns.items()}
 
 
-def _gradients(rows: Rows, trials: int) -> tuple[dict[str, Column], str]:
-    """Of the bias where there is one, of the fixed sample where it was taken: as ``dlx plot learning-speed``."""
-    positions = rows_of_stage(rows, None)
-    source, parameter = rows.column("source"), rows.column("parameter")
-    layer, epoch, norm = rows.column("layer"), rows.column("epoch"), rows.column("grad_norm")
-    kinds = {(source[at], parameter[at]) for at in positions if layer[at]}
-    order = [(origin, name) for origin in ("probe", "train") for name in ("bias", "kernel", "all")]
-    kind = next((kind for kind in order if kind in kinds), None)
-    if kind is None:
-        return {}, ""
-    points: dict[int, dict[str, str]] = {}
-    for at in positions:
-        if (source[at], parameter[at]) == kind and layer[at]:
-            points.setdefault(int(epoch[at]), {}).setdefault(layer[at], norm[at])
-    layers = sorted({name for point in points.values() for name in point}, key=int)
-    epochs = thinned(sorted(points), _points(trials, len(layers)))
-    found: dict[str, Column] = {"epoch": list(epochs)}
-    for name in layers:
-        found[name] = [_number(points[at].get(name, "")) for at in epochs]
-    return found, kind[1]
-
-
-def _number(cell: str) -> float | None:
+def _gradients(tables: Tables, trials: int) -> tuple[dict[str, Column], str]:
+    """The norms that ``dlx plot learning-speed`` draws of the trial, and of which parameter they are."""
     try:
-        return _short(float(cell)) if cell else None
-    except ValueError:
-        return None
+        found = norms([Group("", (Run("", 0, tables),))], None, None, None).together()
+    except (DlxError, ValueError):  # nothing was recorded, or the table is damaged
+        return {}, ""
+    trial = found.trials[0][0]
+    steps = after_epochs(trial)
+    layers = found.layers or sorted({layer for _epoch, _step, layer in trial})
+    epochs = thinned(sorted(steps), _points(trials, len(layers)))
+    columns: dict[str, Column] = {"epoch": list(epochs)}
+    for layer in layers:
+        columns[str(layer)] = [_short(trial.get((epoch, steps[epoch], layer))) for epoch in epochs]
+    return columns, found.parameter
 
 
 def _short(value: float | None) -> float | None:

@@ -103,7 +103,7 @@ def _figure(
 ) -> Figure:
     spec = chart_of(kind, options)
     tidy, left_out = data_of(spec, groups)
-    heading = spec.heading()
+    heading = tidy.heading or spec.heading()
     picture = compose(
         lambda canvas: spec.draw(tidy, canvas), tidy, PAGE, heading[:1].upper() + heading[1:], interactive=True
     )

@@ -15,6 +15,7 @@ from made import depth, make
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from dlx import objects
 from dlx.analysis.comparison import Comparison, compare
 from dlx.analysis.export import as_csv, as_json
 from dlx.analysis.metrics import parse
@@ -344,7 +345,8 @@ def test_values_that_are_not_finite_are_shown_and_not_compared(tmp_path: Path) -
     comparison = compared(tmp_path, "val_loss")
     assert [row[-2].text for row in settings_grid(comparison).rows][1] == "nan"
     assert "not finite" in sentences(comparison, 0)[0]
-    json.dumps(as_json(comparison), allow_nan=False)
+    told = json.loads(objects.text("compare", as_json(comparison)))
+    assert told["schema"] == "dlx.compare/1" and told["rows"][1]["metrics"]["val_loss@last"]["mean"] == "nan"
 
 
 def test_trials_are_counted_whatever_their_state(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_any_text_is_conditions_or_a_clear_refusal(text: str) -> None:
     try:
         found = parse(text)
     except UsageError as error:
-        assert "no condition" in error.message or "compares numbers" in error.message
+        assert "not a condition" in error.message or "compares numbers" in error.message
         return
     assert found and all(isinstance(condition, Condition) for condition in found)
 

@@ -96,6 +96,35 @@ def test_without_common_folds_variances_are_corrected_alike() -> None:
     assert found.p == pytest.approx(2 * stats.t.sf((a.mean() - b.mean()) / np.sqrt(x + y), df), rel=1e-9)
 
 
+def test_shares_of_folds_are_corrected_too() -> None:
+    """Fisher's test of 0 and 1 by fold would know nothing of the examples that folds share."""
+    share = parse("share(test_accuracy@last>=0.9)")
+    ones, fewer = [1.0] * 9 + [0.0], [1.0, 0.0] * 5
+
+    def cell_of_shares(values: list[float], overlap: float):
+        return cell(share, [((0, 0, fold), Measured(value)) for fold, value in enumerate(values)], overlap)
+
+    found = difference_of(share, cell_of_shares(ones, 1 / 9), cell_of_shares(fewer, 1 / 9))
+    differences = np.subtract(ones, fewer)
+    t = differences.mean() / np.sqrt((1 / 10 + 1 / 9) * differences.var(ddof=1))
+    assert (found.kind, found.n, found.overlap) == ("paired", (10, 10), 1 / 9)
+    assert found.p == pytest.approx(2 * stats.t.sf(t, 9), rel=1e-9)
+    plain = difference_of(share, cell_of_shares(ones, 0.0), cell_of_shares(fewer, 0.0))
+    assert plain.kind == "shares"
+
+
+def test_a_single_pair_of_several_values_is_no_test() -> None:
+    """Of seeds 0, 1 and 1, 2 one is shared: the four values have a scatter, the pair has none."""
+    one, other = {(0, None, None): 0.9, (1, None, None): 0.92}, {(1, None, None): 0.8, (2, None, None): 0.84}
+    found = difference_of(METRIC, cell_of(one, 0.0), cell_of(other, 0.0))
+    expected = stats.ttest_ind([0.9, 0.92], [0.8, 0.84], equal_var=False)
+    assert (found.kind, found.n) == ("welch", (2, 2))
+    assert found.value == pytest.approx(0.91 - 0.82, rel=1e-12)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
+    alone = difference_of(METRIC, cell_of({(0, None, None): 0.9}, 0.0), cell_of({(0, None, None): 0.8}, 0.0))
+    assert (alone.kind, alone.n, alone.p) == ("paired", (1, 1), None)
+
+
 def test_the_correction_keeps_its_promise() -> None:
     """Where nothing differs, five per cent of tests at most find something; without the correction, many times that.
 

@@ -11,10 +11,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dlx.analysis.metrics import At, evaluate, parse
+from dlx.analysis.metrics import At, parse
 from dlx.analysis.selectors import find
 from dlx.analysis.trials import Tables
 from dlx.errors import ResultsError, UsageError
+
+
+def evaluate(metric: str, trial: Path) -> float:
+    """A metric of the trial in a directory; nan where it does not have it."""
+    return parse(metric).measure(Tables(trial)).value
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +125,8 @@ def test_what_a_trial_does_not_have_says_why(trial: Path, text: str, why: str) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no metric"),
-        ("test accuracy", "is no metric"),
+        ("", "is not a metric"),
+        ("test accuracy", "is not a metric"),
         ("test_accuracy@lst", "no point of training 'lst'.*did you mean 'last'"),
         ("test_accuracy@epoch", "write @epoch:10"),
         ("test_accuracy@last:3", "write @last"),

@@ -67,7 +67,7 @@ def test_the_best_by_validation(results: Path) -> None:
         ("depth:dpth=3", r"no parameter 'dpth'.*did you mean 'depth'"),
         ("depth:depth=7", r"no trial of depth has depth=7.*depth is 1, 2, 3"),
         ("depth:depth>deep", "> compares numbers"),
-        ("depth:depth=", "no experiment|no condition"),
+        ("depth:depth=", "not a condition"),
         ("nothing*", "matches no results"),
         ("best@dpth", "did you mean 'depth'"),
         ("depth:bias=1", "bias is zeros"),
@@ -123,5 +123,5 @@ def test_other_files_that_a_shell_put_among_the_selectors(results: Path, tmp_pat
     assert [str(error).partition(" ")[0] for error in found.damaged] == [str(notes), str(empty)]
     with pytest.raises(ResultsError, match="no experiment"):
         find([results / "depth", "dpth"], results)
-    with pytest.raises(ResultsError, match="is no results directory"):
+    with pytest.raises(ResultsError, match="is not a results directory"):
         find([notes, empty])

@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from dlx.analysis.selectors import find
 from dlx.cli.main import main
 from dlx.datasets import Places
+from dlx.datasets import registry as registry_of_data
+from dlx.errors import UsageError
 from dlx.models import registry
-from dlx.plot import numbers
+from dlx.plot import groups_of, numbers
+from dlx.records.trial_directory import TrialDirectory
+from dlx.trained import Trained
 
 HEAVY = {"tensorflow", "keras", "jax", "pandas", "sklearn"}
 
@@ -48,6 +53,31 @@ def test_kinds_and_options_are_listed(capsys: pytest.CaptureFixture[str]) -> Non
     assert any(line.startswith("learning-speed ") for line in listed)
     assert main(["plot", "hidden", "--options"]) == 0
     assert "pca or tsne" in capsys.readouterr().out
+    assert main(["plot", "kinds", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["schema"] == "dlx.plot/1"
+    assert [f"{one['kind']} {one['summary']}".split() for one in told["kinds"]] == [line.split() for line in listed]
+    assert main(["plot", "hidden", "--options", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["kind"] == "hidden"
+    assert {"option": "units", "default": [0, 1], "description": "the two units of method units"} in told["options"]
+
+
+def test_data_are_looked_for_where_one_says(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Places] = []
+
+    def load(dataset: object, places: Places) -> None:
+        asked.append(places)
+        raise UsageError("asked")
+
+    monkeypatch.setattr(registry_of_data.get("digits"), "load", load)
+    folder = ["--data-dir", str(tmp_path), "--data", str(tmp_path / "x.csv")]
+    assert main(["plot", "examples", "digits", *folder]) == 2
+    groups, _ = groups_of(find([results]).trials, tmp_path)
+    runtime = Trained._runtime(TrialDirectory(groups[0].runs[0].directory), None, groups[0].runs[0].data_dir)
+    assert [places.data_dir for places in asked] == [tmp_path] == [runtime.data_dir]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +133,7 @@ def test_an_architecture_of_a_model_a_spec_and_a_trial(results: Path, tmp_path: 
 @pytest.mark.parametrize("model", registry.names())
 def test_every_model_has_a_diagram(model: str) -> None:
     """All that it counts is in the diagram: a block for each layer with weights, the sum of parameters."""
-    _, tidy, _ = numbers("architecture", [model], {}, results=Path("results"), places=Places())
+    _, tidy, _ = numbers("architecture", [model], {}, results=Path("results"))
     counted = sum(int(number.replace(",", "")) for number in re.findall(r"([\d,]+) parameters", tidy.subtitle))
     assert sum(int(row["parameters"]) for row in tidy.rows) == counted
     assert [row["block"] for row in tidy.rows] == list(range(len(tidy.rows)))

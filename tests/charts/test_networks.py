@@ -108,7 +108,7 @@ def test_filters_of_convolutions_are_their_kernels(trained: Path) -> None:
 
 
 def test_weights_that_are_no_images_and_layers_that_are_not_there(trained: Path) -> None:
-    with pytest.raises(UsageError, match="weights of dense_2 are no images"):
+    with pytest.raises(UsageError, match="weights of dense_2 are not images"):
         drawn(trained, "filters", "plain", layer="2")
     with pytest.raises(UsageError, match="no layer 'conv_9'"):
         drawn(trained, "filters", "conv", layer="conv_9")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from dlx.analysis.metrics import parse
 from dlx.analysis.selectors import find
 from dlx.analysis.trials import Tables
 from dlx.drawing.subjects import Group, Run
@@ -158,9 +161,55 @@ def test_sweep_takes_the_error_of_a_regression(groups: list[Group]) -> None:
 
     from dlx.charts import sweep
 
-    assert drawn("sweep", groups).heading == "test accuracy by setting"
+    assert drawn("sweep", groups).heading == "test accuracy by depth and activation"
     regression = SimpleNamespace(table=lambda name: SimpleNamespace(columns=("epoch", "train_loss", "train_rmse")))
     assert sweep._usual([SimpleNamespace(runs=[regression])]) == "test_rmse"  # type: ignore[list-item]
+
+
+def test_what_a_member_alone_has_is_no_axis_of_its_own() -> None:
+    """Only some kinds of pretraining have an optimizer: which one they have, pretraining says already."""
+    made = [
+        {"pretraining": "none", "optimizer": "–", "depth": 1},
+        {"pretraining": "rbm", "optimizer": "sgd", "depth": 1},
+        {"pretraining": "rbm", "optimizer": "sgd", "depth": 2},
+    ]
+    sweep = chart_of("sweep", {})
+    assert sweep._order([Group(str(values), (), values) for values in made]) == ("depth", "pretraining")  # type: ignore[attr-defined]
+    made.append({"pretraining": "rbm", "optimizer": "adam", "depth": 2})
+    assert "optimizer" in sweep._order([Group(str(values), (), values) for values in made])  # type: ignore[attr-defined]
+
+
+def test_parameters_that_vary_together_are_no_grid() -> None:
+    from dlx.charts.sweep import _zipped
+
+    rows = [{"epochs": epochs, "batch_size": 500 // epochs} for epochs in (1, 5, 50, 500)]
+    assert _zipped(Tidy(("epochs", "batch_size"), rows, ("epochs", "batch_size")))
+    rows.append({"epochs": 1, "batch_size": 1})
+    assert not _zipped(Tidy(("epochs", "batch_size"), rows, ("epochs", "batch_size")))
+
+
+@pytest.mark.parametrize(("kind", "ordered"), [("log", [1.0, 10.0, 1000.0]), ("linear", [1.0, 2.0, 3.0])])
+def test_series_stand_beside_each_other(kind: str, ordered: list[float]) -> None:
+    """By the expression that Vega reckons: in the order of the legend, about the value, nearer than half of the way."""
+    import altair as alt
+
+    from dlx.charts.sweep import _beside
+    from dlx.drawing.panels import Told
+
+    scale = alt.Scale(type="log", domain=[0.9, 1100.0]) if kind == "log" else alt.Scale(domain=[0.9, 3.1])
+    text = _beside("depth", ordered, Told("model", ("mlp", "cnn"), None), scale, 0.5)
+    places = {
+        (value, model): eval(re.sub(r"([^ (]+) === (\S+) \? (\S+) : ", r"\3 if \1 == \2 else ", text),
+                             {"datum": {"depth": value, "model": model}})
+        for value in ordered for model in ("mlp", "cnn")
+    }  # fmt: skip
+    position = np.log if kind == "log" else float
+    for value in ordered:
+        left, right = (position(places[value, model]) for model in ("mlp", "cnn"))
+        assert left < position(value) < right
+        assert (left + right) / 2 == pytest.approx(position(value), abs=1e-9)
+    gaps = [position(after) - position(before) for before, after in itertools.pairwise(ordered)]
+    assert position(places[ordered[0], "cnn"]) - position(places[ordered[0], "mlp"]) <= 0.5 * min(gaps)
 
 
 def test_units_of_one_trial(tmp_path: Path) -> None:
@@ -186,6 +235,45 @@ def test_units_of_one_trial(tmp_path: Path) -> None:
     assert {row["layer"] for row in one.rows} == {2} and len(one.rows) == 3 and not one.notes
     with pytest.raises(UsageError, match=r"a trial has none of these layers \(recorded: 1, 2\)"):
         chart_of("units", {"layers": "7,8"}).data(run)
+
+
+def test_records_within_an_epoch_are_not_pooled(tmp_path: Path) -> None:
+    """A probe every 5 of 10 steps: an epoch's number is that of the record that follows it, not a mean over steps."""
+    head = "stage,epoch,step,layer,name,parameter,source,grad_norm,weight_norm,update_ratio"
+    norms = {0: 1.0, 5: 2.0, 10: 4.0, 15: 8.0, 20: 16.0}
+    rows = [
+        f"train,{step // 10},{step},{layer},{name},bias,probe,{layer * norm},1,"
+        for step, norm in norms.items()
+        for layer, name in ((1, "dense_1"), (2, "output"))
+    ]
+    (tmp_path / "gradients.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    group = [Group("one", (Run("a trial", 0, Tables(tmp_path)),))]
+    by_epoch = [
+        (row["epoch"], row["layer"], row["mean"], row["n"])
+        for row in drawn("learning-speed", group, parameter="bias").rows
+    ]
+    assert by_epoch == [(epoch, layer, layer * norms[10 * epoch], 1) for layer in (1, 2) for epoch in (0, 1, 2)]
+    by_step = [
+        row["mean"] for row in drawn("learning-speed", group, parameter="bias", x="step").rows if row["layer"] == 1
+    ]
+    assert by_step == list(norms.values())
+    moments = {
+        row["moment"]: row["mean"] for row in drawn("gradients", group, parameter="bias").rows if row["layer"] == 1
+    }
+    assert moments == {"before training": 1.0, "half way": 4.0, "at the end": 16.0}
+    for text, value in (("grad_norm[1]", 1.0), ("grad_norm[1]@epoch:1", 4.0), ("grad_norm[1]@last", 16.0)):
+        assert parse(text).measure(Tables(tmp_path)).value == value
+
+
+def test_norms_of_mini_batches_are_none_before_training(tmp_path: Path) -> None:
+    head = "stage,epoch,step,layer,name,parameter,source,grad_norm,weight_norm,update_ratio"
+    rows = [f"train,{epoch},{10 * epoch},1,output,bias,train,{epoch},1,0.1" for epoch in (1, 2, 3)]
+    (tmp_path / "gradients.csv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    one = [Group("one", (Run("a trial", 0, Tables(tmp_path)),))]
+    assert drawn("gradients", one, parameter="bias").distinct("moment") == ["epoch 1", "half way", "at the end"]
+    (tmp_path / "gradients.csv").write_text("\n".join([head, *rows[:2]]) + "\n", encoding="utf-8")
+    two = [Group("one", (Run("a trial", 0, Tables(tmp_path)),))]
+    assert drawn("gradients", two, parameter="bias").distinct("moment") == ["epoch 1", "at the end"]
 
 
 def test_norms_of_zero_are_left_out_and_said(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def test_usage_errors_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         (TrialError("out of memory"), 1),
         (KeyboardInterrupt(), 130),
         (OSError(errno.ENOSPC, "No space left on device", "results/x"), 1),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300), 2),
     ],
 )
 def test_exit_codes(raising: Raising, error: BaseException, code: int, capsys: pytest.CaptureFixture[str]) -> None:

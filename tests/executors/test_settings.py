@@ -55,7 +55,7 @@ def test_everything_wrong_is_told_with_its_place(tmp_path: Path) -> None:
         (["--detach"], "executor 'local' has no option --detach"),
         (["--executor", "slurm", "--time", "soon"], "--time soon: "),
         (["--executor", "slurm", "--executors", "absent.yaml"], "absent.yaml: cannot be read: No such file"),
-        (["--timeout", "-1"], "--timeout '-1' is no length of time"),
+        (["--timeout", "-1"], "--timeout '-1' is not a length of time"),
     ],
 )
 def test_bad_flags(tmp_path: Path, dlx: Dlx, arguments: list[str], message: str) -> None:

@@ -90,8 +90,8 @@ def test_a_copy_is_the_same_spec_and_overwrites_nothing(said, tmp_path: Path) ->
     [
         (["show"], "which experiment? (dlx experiments show NAME"),
         (["copy", "quickstar"], "no experiment 'quickstar' comes with dlx (did you mean 'quickstart'?)"),
-        (["vanishing-gradien"], "vanishing-gradien is no topic (did you mean 'vanishing-gradient'?)"),
-        (["quickstart"], "quickstart is no topic (dlx experiments show quickstart)"),
+        (["vanishing-gradien"], "vanishing-gradien is not a topic (did you mean 'vanishing-gradient'?)"),
+        (["quickstart"], "quickstart is not a topic (dlx experiments show quickstart)"),
         (["shwo", "quickstart"], "shwo is neither show nor copy (did you mean 'show'?)"),
     ],
 )

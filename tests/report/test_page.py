@@ -159,6 +159,18 @@ def test_the_curves_of_a_trial_are_its_tables(page: str, written: Written, resul
             assert curves[number]["gradients"][str(layer)] == pytest.approx(list(norms["grad_norm"]), rel=1e-3)
 
 
+def test_the_norms_of_a_net_without_biases_are_those_of_its_kernels(tmp_path: Path) -> None:
+    """As in ``dlx plot learning-speed``: the output's bias alone says nothing of the other layers."""
+    head = "stage,epoch,step,layer,name,parameter,source,grad_norm,weight_norm,update_ratio\n"
+    layers = (("1,conv_1,kernel", 0.25), ("2,output,kernel", 0.5), ("2,output,bias", 3.0))
+    rows = [
+        f"train,{step // 10},{step},{layer},probe,{norm + step},1,\n" for step in (0, 5, 10) for layer, norm in layers
+    ]
+    (tmp_path / "gradients.csv").write_text(head + "".join(rows))
+    found = curves_of(Tables(tmp_path), 1)
+    assert (found.gradients, found.parameter) == ({"epoch": [0, 1], "1": [0.25, 10.25], "2": [0.5, 10.5]}, "kernel")
+
+
 def test_long_curves_are_thinned_where_many_share_the_page(tmp_path: Path) -> None:
     header = "stage,epoch,step,train_loss,train_accuracy\n"
     rows = "".join(f"train,{epoch},{epoch},{1 / (epoch + 1)},0.5\n" for epoch in range(1000))
@@ -194,7 +206,7 @@ def test_nothing_recorded_yet(tmp_path: Path) -> None:
     written = write([str(tmp_path / "results")], tmp_path / "r.html", refresh=7)
     said = Words(written.path.read_text()).said
     assert written.waiting == 1 and written.charts == 0
-    assert "recorded anything yet" in said and "renewed every 7 seconds" in said
+    assert "has anything to draw" in said and "renewed every 7 seconds" in said
 
 
 def test_watching_ends_with_the_last_trial(tmp_path: Path) -> None:
