@@ -185,9 +185,9 @@ class Spec(ChartSpec):
             .encode(y=alt.Y("low:Q", **scale), y2="high:Q", opacity=series.opacity())
         )
         single = base.transform_filter("datum.part === 'seed'").mark_point(
-            filled=False, size=size, strokeWidth=canvas.theme.line / 3
+            filled=False, size=size, strokeWidth=canvas.theme.line / 2
         )
-        layers = [dots, bars, single.encode(y=y, opacity=series.opacity(0.65))]
+        layers = [dots, bars, single.encode(y=y, opacity=series.opacity(0.85))]
         if numeric:
             layers.insert(
                 1, means.mark_line(strokeWidth=canvas.theme.line * 0.8).encode(y=y, opacity=series.opacity(0.8))
