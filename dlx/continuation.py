@@ -33,7 +33,7 @@ KEEP = "records: {checkpoints: keep}"
 
 @dataclass(frozen=True)
 class Origin:
-    """A finished trial that differs by fewer epochs only; ``hindrance`` says why nothing can go on from it."""
+    """A finished trial that differs only in having fewer epochs; ``hindrance`` says why nothing can go on from it."""
 
     directory: TrialDirectory
     epochs: int

@@ -150,8 +150,6 @@ _DIGITS = (
     """,
 )
 
-WIDTH, HEIGHT = 7, 12
-
 
 def codes(classes: int) -> list[list[float]]:
     """The codes of the first ``classes`` digits, (classes, 84), rows of the bitmap one after the other."""

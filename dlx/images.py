@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import io
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+from dlx.devices import usable_cores
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -156,9 +157,10 @@ def in_shares(items: range, least: int = 8) -> list[range]:
     return [items[first : first + share] for first in range(0, len(items), share)]
 
 
+@cache
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use, quotas of a container included."""
+    return usable_cores()
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

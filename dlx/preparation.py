@@ -79,7 +79,7 @@ def plan(trial: Trial, planned: PlannedStage, stage: Stage, splits: Splits) -> P
     )
 
 
-def tables_of(trial: Trial, splits: Splits) -> dict[str, Table]:
+def tables_of(trial: Trial) -> dict[str, Table]:
     """The trial's tables by name, each with the columns that some stage of it needs."""
     setting = trial.setting
     more = [column for planned in setting.pipeline for column in planned.spec.columns(setting)]

@@ -47,8 +47,8 @@ class Options:
     ``max_failures``: after so many no trial is begun any more; by default when the first
     five all fail in the same way. ``executor``: by default ``local`` where several trials are to be
     run and there is room for two at a time, or one of its options is given; else
-    ``inline``, which starts no process. ``executor_options`` of which None is not given.
-    ``shard``: the only trials that are run, and told of. ``pack``: how many train together at
+    ``inline``, which starts no process. ``executor_options``: None stands for one that is not given.
+    ``shard``: only its trials are run and reported. ``pack``: how many train together at
     most, 0 for none; by default as many as a GPU takes in about the time of one, and none without a GPU.
     """
 
@@ -190,19 +190,7 @@ def run(
         except TrialError as refusal:  # the table is derived: trials do not fail for it
             tell(str(refusal))
 
-    held: dict[str, str] = {d.trial.id: d.why for d in decisions if d.directory.holder()}
-    units = []
-    for decision in decisions:
-        if decision.action != "skip":
-            try:
-                units.append(_prepare(experiment.name, decision, tell))
-            except Held as other:
-                held[decision.trial.id] = str(other)
-    if executor is not None and held:
-        running = [d for d in decisions if d.trial.id in held]
-        theirs = executor.at_work([d.directory for d in running])
-        units += [_under_way(d) for d in running if d.trial.id in theirs]
-        held = {trial: why for trial, why in held.items() if trial not in theirs}
+    units, held = _to_run(experiment.name, decisions, executor, tell)
     renew(force=True)
     executor, units = _placed(executor, options, experiment.trials, units)
     failures = Failures(options)
@@ -248,6 +236,26 @@ def _seed(trial: Trial) -> int | str:
 
 def _short(value: object) -> object:
     return value.get("name", value) if isinstance(value, Mapping) else value
+
+
+def _to_run(
+    experiment: str, decisions: Sequence[Decision], executor: Executor | None, tell: Callable[[str, str], None]
+) -> tuple[list[Unit], dict[str, str]]:
+    """Units whose directories are ready to be run; by trial, who works on those that other processes have."""
+    held: dict[str, str] = {d.trial.id: d.why for d in decisions if d.directory.holder()}
+    units = []
+    for decision in decisions:
+        if decision.action != "skip":
+            try:
+                units.append(_prepare(experiment, decision, tell))
+            except Held as other:
+                held[decision.trial.id] = str(other)
+    if executor is not None and held:  # jobs of an earlier run may be at some of them: those are waited for
+        running = [d for d in decisions if d.trial.id in held]
+        theirs = executor.at_work([d.directory for d in running])
+        units += [_under_way(d) for d in running if d.trial.id in theirs]
+        held = {trial: why for trial, why in held.items() if trial not in theirs}
+    return units, held
 
 
 def _prepare(experiment: str, decision: Decision, tell: Callable[[str, str], None]) -> Unit:

@@ -90,7 +90,7 @@ def _train(
 
     network = setting.network()
     summary |= {"parameters": network.parameters, "multiply_adds": network.multiply_adds}
-    tables = tables_of(trial, splits)
+    tables = tables_of(trial)
     recorder = attempt.record(tables.values(), checkpoint)
     if checkpoint is None:
         recorder.append(LAYERS, [layer_row(row) for row in network.rows()])

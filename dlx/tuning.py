@@ -149,7 +149,7 @@ class _Tuning:
             return self._tuned()
 
     def _ask(self) -> optuna.Trial | None:
-        """The next try; None where there are enough, its number being taken before it is looked whether there are."""
+        """The next try; None where there are enough. Its number is taken first, so that no two processes count it."""
         self._take_up()
         if len(self._taken()) >= self.enough:
             return None
@@ -223,16 +223,17 @@ class _Tuning:
             if not self.stop.requested:  # another process has it, or it cannot go on
                 self._withdraw(asked)
             return
-        value = status.summary.get(self.metric)
-        if status.state == "done" and isinstance(value, float | int) and value == value:  # not NaN
-            self.study.tell(asked, float(value))
+        value = _measured(status.summary.get(self.metric))
+        if status.state == "done" and value is not None:
+            self.study.tell(asked, value)
         elif status.state == "failed":
             self.study.tell(asked, state=states.FAIL)
         else:  # a diverged one is a lesson too: values like these are worse than others
             self.study.tell(asked, state=states.PRUNED)
         best = self._best()
         if best is not None and status.state == "done":
-            self._tell(f"try {asked.number}: {self.metric} {value:.6g} (best {best.value:.6g}, try {best.number})")
+            found = math.nan if value is None else value
+            self._tell(f"try {asked.number}: {self.metric} {found:.6g} (best {best.value:.6g}, try {best.number})")
 
     def _train(self, trial: Trial, asked: optuna.Trial) -> Status | None:
         """The try's trial, brought to its end; None where another process has it."""
@@ -254,9 +255,9 @@ class _Tuning:
             if isinstance(event, TrialStarted):
                 last = list(event.epochs)[-1]  # what comes before it measures something else
             if pruning and isinstance(event, EpochEnded) and event.stage == last and event.epoch in looks:
-                value = event.metrics.get(self.metric)
-                if value is not None and value == value:
-                    asked.report(float(value), event.epoch)
+                value = _measured(event.metrics.get(self.metric))
+                if value is not None:
+                    asked.report(value, event.epoch)
                     if asked.should_prune():
                         stop.prune(
                             f"{self.metric} {value:.6g} after epoch {event.epoch} promises less than other tries"
@@ -309,8 +310,8 @@ class _Tuning:
         """Of tries that are equally good the one with the lowest validation loss: accuracies of a few examples tie."""
 
         def loss(one: Try) -> tuple[float, int]:
-            found = self.place.trial(str(one.trial)).status().summary.get("val_loss")
-            return (found if isinstance(found, float | int) and found == found else math.inf), one.number
+            found = _measured(self.place.trial(str(one.trial)).status().summary.get("val_loss"))
+            return (math.inf if found is None else found), one.number
 
         return min(best, key=loss)
 
@@ -367,6 +368,11 @@ def _trial_of(begun: optuna.trial.FrozenTrial) -> str | None:
     """The id of a try's trial, as soon as there is one."""
     trial: str | None = begun.user_attrs.get("begun", (None,))[0]
     return trial
+
+
+def _measured(value: Any) -> float | None:
+    """A metric as a number, None where there is none or it is NaN."""
+    return None if not isinstance(value, float | int) or math.isnan(value) else float(value)
 
 
 def _metric(search: Search, wanted: str | None) -> str:
@@ -434,7 +440,7 @@ def _sampler(search: Search, options: Options) -> optuna.samplers.BaseSampler:
     """
     from optuna import samplers
 
-    continued = [0]  # of the tries before each number, as far as they were looked at: none of this ever changes
+    continued = [0]  # how many of the first 0, 1, 2, … tries took up another one, which never changes
 
     def fresh(study: Any, number: int) -> optuna.samplers.BaseSampler:
         for one in study.get_trials(deepcopy=False)[len(continued) - 1 : number]:

@@ -54,7 +54,7 @@ class Worker:
         return load_engine(self.runtime.engine, self.runtime.threads).on(self.runtime.devices or 1)
 
     def forget(self) -> None:
-        """Let go of everything that would only be there to be found again."""
+        """Let go of everything that is only kept to be used again."""
         self._data = self._even = None
         self.engine.forget()
 

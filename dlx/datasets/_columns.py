@@ -142,7 +142,7 @@ def layout(
 ) -> Layout:
     """The layout of a training file; raises :class:`~dlx.errors.FieldError` for columns that cannot be inputs."""
     features = tuple(_feature(table, name, name in categorical, missing) for name in used)
-    classes = _classes(table, labels[0], missing) if task == "classification" else None
+    classes = _classes(table, labels[0]) if task == "classification" else None
     return Layout(features, tuple(labels), classes, missing)
 
 
@@ -241,7 +241,7 @@ def _no_numbers(table: Table, name: str, texts: pd.Series) -> None:
     )
 
 
-def _classes(table: Table, name: str, missing: Missing) -> tuple[str, ...]:
+def _classes(table: Table, name: str) -> tuple[str, ...]:
     found = _distinct(table.frame[name])
     if len(found) < 2:
         only = f"all of its rows are of class {found[0]!r}" if found else "all of its values are missing"

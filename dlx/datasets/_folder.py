@@ -125,7 +125,7 @@ def _look(root: Path) -> Listing:
         folders[str(top)] = top.stat().st_mtime_ns
         found[part] = {name: _images(root, top / name, folders) for name in _folders(top)}
         if not found[part]:
-            raise _without_classes(root, top)
+            raise _without_classes(top)
     files = _gone_through(root, [path for classes in found.values() for paths in classes.values() for path in paths])
     parts = {part: _part(classes, files) for part, classes in found.items()}
     readable = sorted(path for part in parts.values() for path in part.paths)
@@ -185,7 +185,7 @@ def _directly(folder: Path) -> int:
         return sum(entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".") for entry in entries)
 
 
-def _without_classes(root: Path, top: Path) -> FieldError:
+def _without_classes(top: Path) -> FieldError:
     images = _directly(top)
     what = f"{images:,} images lie in it directly" if images else "it holds no folder at all"
     return _wrong(f"{top} has no classes: {what}, and a folder for the images of each class is wanted")

@@ -14,9 +14,6 @@ from dlx.randomness import generator
 
 Values = npt.NDArray[np.float64]
 
-LARGEST_NORMAL = 8.58
-"""No normal number drawn here is further from 0: √(−2 ln 2⁻⁵³)."""
-
 
 def uniform(seed: int, purpose: str, count: int) -> Values:
     """Numbers in (0, 1], float64 (count,): the upper 53 bits of each word, plus one."""

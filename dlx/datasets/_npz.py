@@ -188,7 +188,7 @@ def _flat(arrays: _Arrays, name: str, y: Array) -> Array:
     if y.ndim != 1:
         raise arrays.wrong(f"{name} is {_times(y.shape)}; classes are (n,), one whole number or text for each example")
     if y.dtype.kind == "f":
-        if not np.array_equal(y, np.floor(y)):
+        if not np.isfinite(y).all() or not np.array_equal(y, np.floor(y)):
             raise arrays.wrong(f"{name} holds numbers that are not whole: no classes (task: regression learns them)")
         y = y.astype(np.int64)
     return y

@@ -303,11 +303,11 @@ def _layout(spec: Spec, version: Any) -> Layout:
         for column in names:
             table.column(column, name)
     if spec.target is not None and (both := {*learned} & {*spec.categorical}):
-        raise FieldError(f"{sorted(both)[0]!r} is a target, a number: no category", ("categorical",))
+        raise FieldError(f"{min(both)!r} is a target, a number: no category", ("categorical",))
     used = [name for name in spec.features or table.columns if name not in (*learned, *spec.ignore)]
     if spec.features and (both := set(spec.features) & {*learned, *spec.ignore}):
         raise FieldError(
-            f"{sorted(both)[0]!r} cannot be an input: it is {field if both & set(learned) else 'ignore'}d",
+            f"{min(both)!r} cannot be an input: it is {field if both & set(learned) else 'ignore'}d",
             ("features",),
         )
     if not used:

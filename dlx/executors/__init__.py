@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pydantic import Field
+
 from dlx.errors import UsageError, nearest
 from dlx.fields import MemberFields
 from dlx.registry import OpenSet
@@ -80,6 +82,22 @@ class Work(Protocol):
 def always(unit: Unit) -> bool:
     """Every unit may begin."""
     return True
+
+
+TIMEOUT = Field(
+    default=None,
+    gt=0.0,
+    allow_inf_nan=False,
+    description="seconds without a step after which a trial is ended and counts as failed; before its first "
+    "step it has two minutes more, to load and to compile (default: never)",
+)
+GRACE = Field(
+    default=30.0,
+    ge=0.0,
+    allow_inf_nan=False,
+    description="seconds that running trials have to save themselves when they are asked to stop",
+)
+"""Options of executors whose trials are in processes of their own."""
 
 
 class Executor(MemberFields):

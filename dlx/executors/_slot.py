@@ -56,6 +56,7 @@ class Slot:
         self._attempts_before: dict[str, int] = {}
         self._first_memory = 0
         self._killed_for: str | None = None
+        self._killed_at = 0.0
         self._asked: tuple[str, int] | None = None
         self.program: str | None = None
         self.unit: Unit | None = None

@@ -24,7 +24,7 @@ from pydantic import Field
 from dlx import devices as machine
 from dlx.errors import UsageError
 from dlx.events import Note, Observer
-from dlx.executors import Executor, Finished, Unit, Work, always
+from dlx.executors import GRACE, TIMEOUT, Executor, Finished, Unit, Work, always
 from dlx.executors._queue import Queue
 from dlx.executors._slot import Slot
 from dlx.fields import Positive
@@ -48,19 +48,8 @@ class Spec(Executor):
         "there are trials, and memory of 1 GiB each); without --threads the cores are divided among them",
     )
     per_gpu: Positive = Field(default=1, description="trials that share a GPU")
-    timeout: float | None = Field(
-        default=None,
-        gt=0.0,
-        allow_inf_nan=False,
-        description="seconds without a step after which a trial is ended and counts as failed; before its first "
-        "step it has two minutes more, to load and to compile (default: never)",
-    )
-    grace: float = Field(
-        default=30.0,
-        ge=0.0,
-        allow_inf_nan=False,
-        description="seconds that running trials have to save themselves when they are asked to stop",
-    )
+    timeout: float | None = TIMEOUT
+    grace: float = GRACE
 
     def require(self, devices: int) -> None:
         if devices > 1 and self.per_gpu > 1:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from dlx.errors import ResultsError, UsageError
 from dlx.events import Note, Observer
-from dlx.executors import Executor, Finished, Unit, Work, _ray_cluster, always
+from dlx.executors import GRACE, TIMEOUT, Executor, Finished, Unit, Work, _ray_cluster, always
 from dlx.executors._queue import Queue
 from dlx.executors._ray_cluster import Share
 from dlx.executors._ray_slot import Defect, Leaving, Lost, Slot, environment
@@ -60,19 +60,8 @@ class Spec(Executor):
     losses: Count = Field(
         default=3, description="workers or nodes that a trial may lose, and go on elsewhere, before it counts as failed"
     )
-    timeout: float | None = Field(
-        default=None,
-        gt=0.0,
-        allow_inf_nan=False,
-        description="seconds without a step after which a trial is ended and counts as failed; before its first "
-        "step it has two minutes more, to load and to compile (default: never)",
-    )
-    grace: float = Field(
-        default=30.0,
-        ge=0.0,
-        allow_inf_nan=False,
-        description="seconds that running trials have to save themselves when they are asked to stop",
-    )
+    timeout: float | None = TIMEOUT
+    grace: float = GRACE
 
     def ready(self) -> None:
         """Connect; raises :class:`~dlx.errors.UsageError` where there is no cluster to be had."""

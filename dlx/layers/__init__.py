@@ -41,6 +41,16 @@ class Initializers(Protocol):
     def bias(self) -> Buildable: ...
 
 
+class Drawn(Protocol):
+    """A layer with a kernel, which says how that is drawn."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def initializers(self) -> Initializers: ...
+
+
 @dataclass(frozen=True)
 class Variable:
     """A weight: its Keras name and shape; moving statistics are not trainable."""
@@ -142,9 +152,7 @@ class Dense(Layer):
         return keras.layers.Dense(
             self.units,
             use_bias=self.use_bias,
-            kernel_initializer=self.initializers.kernel.build(),
-            bias_initializer=self.initializers.bias.build(),
-            name=self.name,
+            **keras_arguments(self),
         )
 
 
@@ -191,9 +199,7 @@ class Conv2D(Convolution):
             strides=self.stride,
             padding=self.padding,
             use_bias=self.use_bias,
-            kernel_initializer=self.initializers.kernel.build(),
-            bias_initializer=self.initializers.bias.build(),
-            name=self.name,
+            **keras_arguments(self),
         )
 
 
@@ -226,9 +232,7 @@ class PartialConv2D(Convolution):
         return KerasPartialConv2D(
             self.kernel,
             self.table,
-            kernel_initializer=self.initializers.kernel.build(),
-            bias_initializer=self.initializers.bias.build(),
-            name=self.name,
+            **keras_arguments(self),
         )
 
 
@@ -438,6 +442,15 @@ def transposed_positions(positions: Pair, kernel: Pair, stride: Pair, padding: P
         for at, size, step in zip(positions, kernel, stride, strict=True)
     )
     return height, width
+
+
+def keras_arguments(layer: Drawn) -> dict[str, Any]:
+    """The arguments that Keras has for what all layers with a kernel say: their initialisers and name."""
+    return {
+        "kernel_initializer": layer.initializers.kernel.build(),
+        "bias_initializer": layer.initializers.bias.build(),
+        "name": layer.name,
+    }
 
 
 def kernel_and_bias(kernel: Shape, use_bias: bool) -> tuple[Variable, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlx.layers import Initializers, Layer, Pair, Shape, Variable, transposed_positions
+from dlx.layers import Initializers, Layer, Pair, Shape, Variable, keras_arguments, transposed_positions
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ class Conv2DTranspose(Layer):
             self.kernel,
             strides=self.stride,
             padding="same",
-            kernel_initializer=self.initializers.kernel.build(),
-            bias_initializer=self.initializers.bias.build(),
-            name=self.name,
+            **keras_arguments(self),
         )
 
 

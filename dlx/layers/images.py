@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dlx.errors import FieldError
-from dlx.layers import Conv2D, Initializers, Layer, Pair, Shape, Variable, Window, kernel_and_bias
+from dlx.layers import Conv2D, Initializers, Layer, Pair, Shape, Variable, Window, keras_arguments, kernel_and_bias
 
 
 def verify_images(net: str, input_shape: Shape, smallest: int) -> None:
@@ -62,9 +62,7 @@ class GroupedConv2D(Conv2D):
             strides=self.stride,
             padding=self.padding,
             use_bias=self.use_bias,
-            kernel_initializer=self.initializers.kernel.build(),
-            bias_initializer=self.initializers.bias.build(),
-            name=self.name,
+            **keras_arguments(self),
         )
 
 
@@ -159,9 +157,7 @@ class LocallyConnected2D(Layer):
         return KerasLocallyConnected2D(
             self.filters,
             self.kernel,
-            kernel_initializer=self.initializers.kernel.build(),
-            bias_initializer=self.initializers.bias.build(),
-            name=self.name,
+            **keras_arguments(self),
         )
 
 

@@ -31,67 +31,26 @@ class Spec(ModelSpec):
     depths: ClassVar[str] = "20,32,44,56"
     searched: ClassVar[Mapping[str, str]] = {"depth": "[20, 32]", "width": "[8, 16, 32]"}
 
-    published: ClassVar[tuple[Published, ...]] = (
+    published: ClassVar[tuple[Published, ...]] = tuple(
         Published(
-            "ResNet-20",
+            f"ResNet-{depth}",
             2015,
             "shortcuts; 6n+2 layers for CIFAR",
-            {"depth": 20},
+            {"depth": depth},
             (32, 32, 3),
             10,
             data="CIFAR-10",
-            parameters="0.27 million",
-            top1=91.25,
+            parameters=f"{millions} million",
+            top1=accuracy,
             accuracy_source="He et al. 2016",
-        ),
-        Published(
-            "ResNet-32",
-            2015,
-            "shortcuts; 6n+2 layers for CIFAR",
-            {"depth": 32},
-            (32, 32, 3),
-            10,
-            data="CIFAR-10",
-            parameters="0.46 million",
-            top1=92.49,
-            accuracy_source="He et al. 2016",
-        ),
-        Published(
-            "ResNet-44",
-            2015,
-            "shortcuts; 6n+2 layers for CIFAR",
-            {"depth": 44},
-            (32, 32, 3),
-            10,
-            data="CIFAR-10",
-            parameters="0.66 million",
-            top1=92.83,
-            accuracy_source="He et al. 2016",
-        ),
-        Published(
-            "ResNet-56",
-            2015,
-            "shortcuts; 6n+2 layers for CIFAR",
-            {"depth": 56},
-            (32, 32, 3),
-            10,
-            data="CIFAR-10",
-            parameters="0.85 million",
-            top1=93.03,
-            accuracy_source="He et al. 2016",
-        ),
-        Published(
-            "ResNet-110",
-            2015,
-            "shortcuts; 6n+2 layers for CIFAR",
-            {"depth": 110},
-            (32, 32, 3),
-            10,
-            data="CIFAR-10",
-            parameters="1.7 million",
-            top1=93.57,
-            accuracy_source="He et al. 2016",
-        ),
+        )
+        for depth, millions, accuracy in (
+            (20, 0.27, 91.25),
+            (32, 0.46, 92.49),
+            (44, 0.66, 92.83),
+            (56, 0.85, 93.03),
+            (110, 1.7, 93.57),
+        )
     )
 
     name: Literal["cifar_resnet"] = "cifar_resnet"

@@ -27,7 +27,10 @@ Origin = Literal["probe", "train"]
 
 
 class Spec(SampleProbe):
-    """Gradient norms by layer and parameter."""
+    """Gradient norms by layer and parameter.
+
+    Steps that the optimiser skips, because gradients overflowed in ``mixed_float16``, are left out of an epoch's.
+    """
 
     summary: ClassVar[str] = "gradient and weight norms of every layer, over a sample and over the steps taken"
 

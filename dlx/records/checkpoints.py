@@ -17,9 +17,8 @@ import math
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,13 +55,12 @@ class CheckpointStore:
     """The newest ``keep`` checkpoints of a trial.
 
     ``check`` is called just before a checkpoint takes its name and may raise to prevent
-    it: the ownership of the trial. ``seconds`` is what the last :meth:`save` took.
+    it: the ownership of the trial.
     """
 
     directory: Path
     keep: int = 2
     check: Callable[[], None] | None = None
-    seconds: float = field(default=0.0, init=False)
 
     def save(self, arrays: Mapping[str, np.ndarray], state: Any) -> int:
         """Write a checkpoint and drop all but the newest; gives its number.
@@ -70,7 +68,6 @@ class CheckpointStore:
         Any names, any dtype but objects. Raises :class:`~dlx.errors.TrialError` when it
         cannot be written; earlier ones are untouched.
         """
-        started = time.perf_counter()
         with atomic.explained("write", self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
         number = max(self._taken(), default=0) + 1
@@ -82,7 +79,6 @@ class CheckpointStore:
             manifest = json.dumps({"format": _FORMAT, "files": files}, indent=2).encode()
             atomic.write_durably(place / _MANIFEST, manifest)
         self._prune()
-        self.seconds = time.perf_counter() - started
         return number
 
     def load_latest(

@@ -230,11 +230,6 @@ class Attempt:
         """Raise :class:`~dlx.records.ownership.TakenOver` unless the trial is still ours."""
         self._owned.verify()
 
-    def write_spec(self, trial_yaml: str) -> None:
-        """Replace ``trial.yaml`` of a trial that is trained again under a spec that asks for more tables."""
-        self.verify()
-        atomic.write_text(self.directory.spec, trial_yaml)
-
     def write_environment(self, content: Mapping[str, Any]) -> None:
         """Put :func:`environment.gather`'s answer on record, as what later attempts are compared with."""
         self.verify()

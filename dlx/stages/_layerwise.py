@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -116,11 +116,10 @@ class Call:
         return outputs, dict(zip(places, state, strict=True))
 
 
-def watched_model(model: Any, limits: Mapping[str, tuple[float, float]]) -> tuple[Any, dict[str, Any]]:
-    """A model that gives every nonlinearity's output by the name of its layer, and those tensors."""
+def watched_model(model: Any) -> Any:
+    """A model that gives every nonlinearity's output by the name of its layer."""
     import keras
 
-    from dlx.keras_graph import nonlinearities
+    from dlx.keras_graph import nonlinearity_outputs
 
-    tensors = {name: found.tensor for name, found in nonlinearities(model).items()}
-    return keras.Model(model.inputs, tensors), tensors
+    return keras.Model(model.inputs, nonlinearity_outputs(model))

@@ -174,7 +174,7 @@ class LayerAutoencoder(Stage):
         self.model = keras.Model(start, logits)
         self._below = keras.Model(start, below)
         self._inner = keras.Model(below, [code, logits])
-        self._watched, self._tensors = watched_model(self.model, {})
+        self._watched = watched_model(self.model)
         variables = list(self.model.trainable_variables)
         penalised = [variable.name.endswith("kernel") for variable in variables]
         optimizer = planned.optimizer.build()

@@ -168,7 +168,7 @@ class BoltzmannStage(Stage):
         outputs = self._layer(below)
         self.model = keras.Model(start, outputs)
         self._below = keras.Model(start, below)
-        self._watched, _ = watched_model(self.model, {})
+        self._watched = watched_model(self.model)
         variables = [self._layer.kernel, self._layer.bias, self._layer.visible_bias]
         optimizer = planned.optimizer.build()
         self.groups = {"model": Group(variables, optimizer, l1=spec.l1, l2=spec.l2, penalised=[True, False, False])}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dlx.spec import EarlyStopping
@@ -19,7 +19,7 @@ class Patience:
     waited: int = 0
 
     def improved(self, rule: EarlyStopping, value: float | None, epoch: int) -> bool:
-        """Take notice of an epoch's value; whether it is the best so far.
+        """Note an epoch's value; gives whether it is the best so far.
 
         NaN never is. Epochs up to ``start_from_epoch`` are a warm-up that is not looked at.
         """
@@ -34,10 +34,6 @@ class Patience:
     def exhausted(self, rule: EarlyStopping) -> bool:
         """Whether to stop now."""
         return self.waited > 0 and self.waited >= rule.patience
-
-    def state(self) -> dict[str, Any]:
-        """What :class:`Patience` is made from again."""
-        return asdict(self)
 
     def _better(self, rule: EarlyStopping, value: float) -> bool:
         if self.best is None:

@@ -18,7 +18,7 @@ KEPT_PROGRAMS = 4
 
 
 class NotPacked(DlxError):
-    """These trials cannot train together; ``fewer``: not so many of them."""
+    """These trials cannot train together; ``fewer``: fewer of them could."""
 
     def __init__(self, message: str, *, fewer: bool = False) -> None:
         super().__init__(message)
@@ -83,7 +83,7 @@ class Engine(ABC):
         return self._kept(signature, lambda: self.compile(build(), batch_size, watch=watch), splits, keep)
 
     def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:
-        """What trials that train together do at the same point, of what each would do; alone, what this one would."""
+        """One value for all trials that train together, chosen from what each of them gives; alone, its own."""
         return value
 
     def pack(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 16 << 20
 AHEAD = 3
-"""Windows that are read while the steps of one run: images that are decoded take their time, not always the same."""
+"""Windows read ahead of the one whose steps are running: decoding images takes time, and not always the same."""
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

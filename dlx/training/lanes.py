@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dlx.training.program import Arrays
 
 Asked = tuple[str, Callable[[], "Stage"], "Splits", int, bool, int]
-"""Of an engine for a program: signature, stage, data, batch size, whether steps are watched, programs to keep."""
+"""What a program is asked for with: signature, stage, data, batch size, whether steps are watched, programs to keep."""
 
 
 class NotTogether(Interrupted):

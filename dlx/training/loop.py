@@ -89,7 +89,7 @@ class Keeper(Protocol):
         """Steps between checkpoints, where the schedule is in steps."""
 
     def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:
-        """What trials that train together do at the same point, of what each would do."""
+        """One value for all trials that train together, chosen from what each of them gives."""
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
         """Write rows that from now on survive the process."""
@@ -245,7 +245,7 @@ class Loop:
         return evaluated
 
     def _look(self, evaluated: Mapping[str, float | None]) -> dict[str, float | None]:
-        """What is not summed over steps, over as many training examples as are held out, and what sets them apart."""
+        """Metrics that steps do not sum: of as many training examples as are held out, and the gap between the two."""
         metrics, program = self._plan.metrics, self._program
         if not metrics.looked_at:
             return {}

@@ -212,7 +212,7 @@ class Program(ABC):
         return [ops.where(taken, squares, 0.0), ops.cast(taken, "float32")]
 
     def _squares(self, gradients: Sequence[Tensor]) -> Tensor:
-        """‖·‖² of each by the scale at which it can be told: (scales, gradients)."""
+        """‖·‖² of each, by the scale (:data:`dlx.norms.SCALES`) that float32 can hold it at: (scales, gradients)."""
 
         def sums(scale: float) -> Tensor:
             return ops.stack([self._total(ops.square(one if scale == 1 else one * scale)) for one in gradients])
@@ -225,9 +225,9 @@ class Program(ABC):
         )
 
     def _if_any(self, rare: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
-        """One of two tensors, of which only the one that is asked for is computed; the same where neither matters.
+        """``then()`` if ``rare``, else ``otherwise()``; only that one is computed.
 
-        ``rare``: whether a trial needs the first; trials that train together all take it where one of them does.
+        Trials that train together all take the first where one of them needs it: the others get the same from both.
         """
         return ops.cond(rare, then, otherwise)
 
@@ -322,7 +322,7 @@ class Program(ABC):
     def measure(self, probe: ProbeSpec, examples: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """A probe's numbers over the examples that it looks at, of a part that there is.
 
-        ``examples``: the places of others in that part, in its stead.
+        ``examples``: the positions in that part of other examples to look at instead.
         """
         identity = json.dumps(plain(probe), sort_keys=True)
         if identity not in self._measures:
@@ -352,12 +352,6 @@ class Program(ABC):
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             return float(rate(step))
         return float(to_host(rate))
-
-    # With others
-
-    def agree(self, value: Any, choose: Callable[[Sequence[Any]], Any]) -> Any:
-        """What trials that train together do at the same point, of what each would do; alone, what this one would."""
-        return value
 
     # Starting, keeping, going on
 

@@ -136,9 +136,10 @@ def test_one_clear_message(write: Write, arrays: dict[str, Any], says: str) -> N
     assert caught.value.message.count(".npz") == 1
 
 
-def test_classes_that_are_not_whole_numbers(write: Write) -> None:
+@pytest.mark.parametrize("odd", [0.5, np.inf, np.nan])
+def test_classes_that_are_not_whole_numbers(write: Write, odd: float) -> None:
     with pytest.raises(FieldError, match="not whole"):
-        write({"task": "classification"}, x=FLOATS, y=[0.5, 1, 0, 1]).sizes()
+        write({"task": "classification"}, x=FLOATS, y=[odd, 1, 0, 1]).sizes()
 
 
 def npy(descr: str, shape: str, data: bytes = b"") -> bytes:

@@ -155,6 +155,13 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def written(place: Path, folder: Path, **model: Any) -> Path:
+    """The file of :func:`spec_of`."""
+    path = place / "tuned.yaml"
+    path.write_text(spec_of(folder, **model), encoding="utf-8")
+    return path
+
+
 def spec_of(folder: Path, **model: Any) -> str:
     return json.dumps(
         {
@@ -195,8 +202,7 @@ def test_fine_tuning_leaves_frozen_layers_as_they_are(
     home: Any, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(home[0]))
-    spec = tmp_path / "tuned.yaml"
-    spec.write_text(spec_of(photographs, trainable_from="head"), encoding="utf-8")
+    spec = written(tmp_path, photographs, trainable_from="head")
     results = tmp_path / "results"
     assert main(["run", str(spec), "--results", str(results), "--executor", "inline"]) == 0, capsys.readouterr().err
     (trial,) = (results / "tuned" / "trials").iterdir()
@@ -222,8 +228,7 @@ def test_check_says_what_would_be_downloaded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    spec = tmp_path / "tuned.yaml"
-    spec.write_text(spec_of(photographs, **model), encoding="utf-8")
+    spec = written(tmp_path, photographs, **model)
     file = application("ResNet50" if model else NET).files["body"]
     assert main(["check", str(spec)]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
@@ -237,8 +242,7 @@ def test_check_says_where_weights_lie(
     home: Any, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(home[0]))
-    spec = tmp_path / "tuned.yaml"
-    spec.write_text(spec_of(photographs), encoding="utf-8")
+    spec = written(tmp_path, photographs)
     assert main(["check", str(spec), "--json"]) == 0
     (checked,) = json.loads(capsys.readouterr().out)["specs"]
     assert checked["notes"] == [
@@ -262,8 +266,7 @@ def test_check_refuses_a_damaged_file_of_weights(
     (tmp_path / "models").mkdir()
     path = tmp_path / "models" / application("ResNet50" if model else NET).files["body"].name
     path.write_bytes(b"half of a page that says: not found")
-    spec = tmp_path / "tuned.yaml"
-    spec.write_text(spec_of(photographs, **model), encoding="utf-8")
+    spec = written(tmp_path, photographs, **model)
     assert main(["check", str(spec)]) == 2
     said = capsys.readouterr()
     assert said.out == ""

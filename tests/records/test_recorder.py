@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 from collections.abc import Callable
@@ -42,6 +43,20 @@ def start(directory: Path, rows: int, checkpoint_at: int) -> dict[str, dict[str,
     recorder.append(TABLE, map(row, range(checkpoint_at, rows)))
     recorder.close()
     return positions
+
+
+class Begun:
+    """A table that was left behind, each time in a directory of its own."""
+
+    def __init__(self, place: Path, rows: int, checkpoint_at: int) -> None:
+        self.directory = place
+        self._fresh = (place / str(number) for number in itertools.count())
+        self._rows, self._checkpoint_at = rows, checkpoint_at
+
+    def again(self) -> None:
+        self.directory = next(self._fresh)
+        self.directory.mkdir()
+        self.positions = start(self.directory, self._rows, self._checkpoint_at)
 
 
 def go_on(directory: Path, positions: dict[str, dict[str, object]] | None, first: int, rows: int) -> None:
@@ -191,32 +206,22 @@ def test_a_difference_is_reported_and_the_former_rows_stay(tmp_path: Path) -> No
 
 
 def test_a_difference_is_reported_though_killed_at_any_moment(tmp_path: Path) -> None:
-    counter = iter(range(10_000))
-    told: list[str] = []
-    directory = tmp_path
-    positions: dict[str, dict[str, object]] = {}
-
-    def prepare() -> None:
-        nonlocal directory, positions
-        directory = tmp_path / str(next(counter))
-        directory.mkdir()
-        positions = start(directory, 4, 2)
+    begun = Begun(tmp_path, 4, 2)
 
     def report(sentence: str) -> None:
-        with (directory / "told").open("a") as file:
+        with (begun.directory / "told").open("a") as file:
             file.write(sentence + "\n")
 
     def action() -> None:
-        recorder = Recorder(directory, [TABLE], positions, report)
+        recorder = Recorder(begun.directory, [TABLE], begun.positions, report)
         recorder.append(TABLE, [row(2), {**row(3), "loss": 99.0}])
 
     def check() -> None:
         action()
-        told.append((directory / "told").read_text())
-        assert "row 4" in told[-1]
-        assert (directory / "metrics.csv.tail.1").exists()
+        assert "row 4" in (begun.directory / "told").read_text()
+        assert (begun.directory / "metrics.csv.tail.1").exists()
 
-    assert kill_everywhere(prepare, action, check) > 5
+    assert kill_everywhere(begun.again, action, check) > 5
 
 
 def test_rows_that_do_not_come_again_are_reported(tmp_path: Path) -> None:
@@ -332,28 +337,21 @@ def test_disk_full_for_the_tail_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_killed_at_every_moment_of_a_resumption(tmp_path: Path) -> None:
-    counter = iter(range(10_000))
-    directory = tmp_path
-    positions: dict[str, dict[str, object]] = {}
-
-    def prepare() -> None:
-        nonlocal directory, positions
-        directory = tmp_path / str(next(counter))
-        directory.mkdir()
-        positions = start(directory, 6, 2)
+    begun = Begun(tmp_path, 6, 2)
 
     def check() -> None:
+        directory = begun.directory
         content = (directory / "metrics.csv").read_bytes()
         tail = directory / "metrics.csv.tail"
         kept = tail.read_bytes().partition(b"\n")[2] if tail.exists() else b""
         rest = whole(6)[len(whole(2)) :]
         assert content.startswith(whole(6)) or rest in kept, "every row once written is somewhere"
-        recorder = Recorder(directory, [TABLE], positions, refuse)
+        recorder = Recorder(directory, [TABLE], begun.positions, refuse)
         recorder.append(TABLE, map(row, range(2, 8)))
         recorder.finish()
         assert (directory / "metrics.csv").read_bytes() == whole(8)
 
-    assert kill_everywhere(prepare, lambda: go_on(directory, positions, 2, 8), check) > 10
+    assert kill_everywhere(begun.again, lambda: go_on(begun.directory, begun.positions, 2, 8), check) > 10
 
 
 steps = st.lists(

@@ -182,7 +182,6 @@ def test_taken_over_writes_nothing_more(directory: TrialDirectory) -> None:
             lambda: attempt.save_checkpoint({}, None),
             lambda: attempt.write_weights({}),
             lambda: attempt.write_environment({}),
-            lambda: attempt.write_spec(""),
             lambda: attempt.end("done"),
         ):
             with pytest.raises(TakenOver):

@@ -29,6 +29,9 @@ SCHEDULED = (
     "probes.gradients.every=3 steps",
 )
 
+HALF = ("training.precision=mixed_float16", "training.optimizer={name: sgd, momentum: 0.9}")
+"""Whose loss scale and count of steps go on as well."""
+
 
 def states(outcome: Outcome) -> list[str]:
     return [ending.status.state for ending in outcome.endings]
@@ -61,7 +64,7 @@ def test_more_values_and_more_seeds_run_new_cells_only(ground: Ground) -> None:
     assert [decision.action for decision in ground.decide("seeds=2", axes={"depth": "1,2,3"})] == ["skip"] * 6
 
 
-@pytest.mark.parametrize("changes", [(), SCHEDULED], ids=["plain", "everything that remembers"])
+@pytest.mark.parametrize("changes", [(), SCHEDULED, HALF], ids=["plain", "everything that remembers", "half precision"])
 def test_more_epochs_go_on_to_the_same_bytes(
     ground: Ground, elsewhere: Callable[[], Ground], changes: tuple[str, ...]
 ) -> None:
