@@ -14,7 +14,7 @@ from dlx.probes.gradients import Spec as Gradients
 from dlx.stages import Group, StepResult
 from dlx.training import feed
 from dlx.training.engine import Engine
-from dlx.training.program import Program
+from dlx.training.program import Program, evaluation_rows
 from tests.training.backpropagation import Perceptron
 from tests.training.made import bits, cnn, made_splits, mlp, order, start, supervised, train
 
@@ -255,6 +255,23 @@ def test_evaluation_is_the_mean_over_each_example_once(program: MakeProgram, mon
             sums = made.evaluate(name)
             np.testing.assert_allclose(sums["loss"], net.loss(scaled, labels).sum(), rtol=1e-6)
             assert sums["accuracy"] == (net.probabilities(scaled)[1].argmax(axis=1) == labels).sum()
+
+
+def test_the_larger_the_activations_the_fewer_examples_are_looked_at_together(engine: Engine) -> None:
+    import keras
+
+    def rows(shape: tuple[int, ...], filters: int, examples: int, trials: int = 1) -> int:
+        inputs = keras.Input(shape)
+        net = keras.Model(inputs, keras.layers.Conv2D(filters, 1)(inputs))
+        return evaluation_rows(net, examples, trials)
+
+    if engine.device() != "cpu":
+        pytest.skip("of a CPU")
+    assert rows((28, 28, 1), 1, 60_000) == 1000
+    assert rows((32, 32, 3), 16, 10_000) == 128  # as ResNet-20 has them: 2,097,152 values
+    assert rows((32, 32, 3), 16, 10_000, trials=4) == 32
+    assert rows((224, 224, 3), 64, 10_000) == 8  # as VGG-16 has them; no fewer
+    assert rows((224, 224, 3), 64, 5) == 5
 
 
 def test_an_evaluation_that_is_broken_off_leaves_the_program_as_it_was(program: MakeProgram) -> None:
