@@ -37,6 +37,7 @@ class Spec(ChartSpec):
         default=("train", "val"), description="which of train, val and test; a part that was not measured is left out"
     )
     stage: str | None = Field(default=None, description="a stage of training; null: the last")
+    from_epoch: int = Field(default=0, ge=0, description="the first epoch drawn: 1 leaves out the untrained net")
 
     def heading(self) -> str:
         return _("Learning curves")
@@ -51,12 +52,13 @@ class Spec(ChartSpec):
                 for part, epoch, value in self._curve(run, metric):
                     curves[part][epoch].append(value)
             for part in self.parts:
-                for epoch in thinned(sorted(curves[part])):
+                for epoch in thinned(sorted(epoch for epoch in curves[part] if epoch >= self.from_epoch)):
                     if point := pooled(curves[part][epoch]):
                         place = {**place_of(group), "part": part_said(part), "epoch": epoch, "metric": metric}
                         rows.append({**place, "mean": point.mean, "low": point.low, "high": point.high, "n": point.n})
         if not rows:
-            raise UsageError(f"no {metric} was measured on {' or '.join(self.parts)}")
+            since = f" from epoch {self.from_epoch} on" if self.from_epoch else ""
+            raise UsageError(f"no {metric} was measured on {' or '.join(self.parts)}{since}")
         spread = spread_said(subject)
         return Tidy(
             ("setting", *axes_of(subject), "part", "epoch", "metric", "mean", "low", "high", "n"),

@@ -91,6 +91,13 @@ def test_accuracy(groups: list[Group], frame: dict[str, pd.DataFrame]) -> None:
     assert_equal(tidy, expected, dict.fromkeys(expected))
 
 
+def test_accuracy_from_an_epoch_on(groups: list[Group]) -> None:
+    whole, later = drawn("accuracy", groups), drawn("accuracy", groups, from_epoch="1")
+    assert list(later.rows) == [row for row in whole.rows if row["epoch"] >= 1]
+    with pytest.raises(UsageError, match="no accuracy was measured on train or val from epoch 5 on"):
+        drawn("accuracy", groups, from_epoch="5")
+
+
 def test_activations_leave_the_output_layer_out(groups: list[Group], frame: dict[str, pd.DataFrame]) -> None:
     tidy = drawn("activations", groups)
     rows = frame["activations"].query("layer <= depth")

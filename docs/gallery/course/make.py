@@ -132,7 +132,7 @@ PICTURES = (
     Picture(
         "optimisation/initial-weights",
         "initial-weights.svg",
-        "accuracy initial-weights",
+        "accuracy initial-weights --set from_epoch=1",
         "Scaled weights start five points ahead after an epoch.",
     ),
     Picture(
