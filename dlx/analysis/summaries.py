@@ -22,10 +22,10 @@ from dlx.analysis.metrics import Measured, Metric
 from dlx.analysis.trials import Reader, Setting, Tables, Trial
 from dlx.errors import DlxError
 from dlx.records import atomic
+from dlx.records.status import SETTLED
 
 FILE = ".summary.json"
 _SCHEMA = "dlx.summary/2"
-_SETTLED = ("done", "diverged", "failed", "pruned")
 _ABOUT = {"state", "seed", "repeat", "fold", "engine", "started", "reason", "swept"}
 _RECENT = 2 * 10**9
 """Nanoseconds within which a file may change again without its time doing so, on coarse clocks."""
@@ -81,7 +81,7 @@ class _Experiment:
             return Trial(path, experiment or path.absolute().parent.parent.name, setting=setting, **about)
         self._trials.pop(path.name, None)
         trial = reader.read(path, experiment)
-        if trial.state in _SETTLED and _settled(signatures):
+        if trial.state in SETTLED and _settled(signatures):
             if trial.setting not in self._numbers:
                 self._numbers[trial.setting] = len(self._settings)
                 self._settings.append(trial.setting)
@@ -173,7 +173,7 @@ def _is_entry(entry: Any, settings: int) -> bool:
 def _is_about(about: Mapping[str, Any]) -> bool:
     return (
         about.keys() == _ABOUT
-        and about["state"] in _SETTLED
+        and about["state"] in SETTLED
         and isinstance(about["seed"], int | str)
         and all(isinstance(about[name], int | None) for name in ("repeat", "fold"))
         and all(isinstance(about[name], str) for name in ("engine", "started"))
